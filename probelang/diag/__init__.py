@@ -47,7 +47,7 @@ class Diagnostic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Warning_(Diagnostic):
+class CompileWarning(Diagnostic):
     """Base of everything that is said but does not stop the compilation."""
 
     code: ClassVar[str] = "W0000"

@@ -1,0 +1,98 @@
+"""Resolved probe points: where a handler runs. Shared by compiler and runtime.
+
+    process("/bin/x").function("f*").return  ->  FunctionPoint(sites=(Site(...), Site(...)), is_return=True, ...)
+
+The kernel half runs handlers of FunctionPoint, ProcessPoint, SyscallPoint and ProfilePoint; the user half those of
+LifecyclePoint and TimerPoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class LifecyclePoint:
+    """`begin(n)`, `end(n)`, `error(n)` (ascending by `priority`), `never`."""
+
+    kind: Literal["begin", "end", "error", "never"]
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TimerPoint:
+    """Every `period_ns`, plus or minus up to `randomize_ns`, evenly distributed."""
+
+    period_ns: int
+    randomize_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProfilePoint:
+    """`timer.profile`: on every CPU, `frequency_hz` times a second (None: 1000 / 4 as the kernel's tick)."""
+
+    frequency_hz: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryFile:
+    """An ELF file a probe depends on. `build_id` is hexadecimal, empty where the file has none."""
+
+    path: str
+    build_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One place in a file where a probe is set. `offset`: in the file (what the kernel takes); `address`: in the ELF
+    image; `function`: the symbol as shown by ppfunc(), demangled for C++; `point`: the probe point as pp() shows it."""
+
+    offset: int
+    address: int
+    function: str
+    point: str
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionPoint:
+    """Entries (or returns) of functions and PLT slots, all in one `binary`. `pid`: only this process (and no
+    child), for process(PID). `executable`: only processes that run this file, for process("P").library("L")."""
+
+    binary: BinaryFile
+    sites: tuple[Site, ...]
+    is_return: bool
+    pid: int | None = None
+    executable: str | None = None
+
+
+ProcessEvent = Literal["begin", "end", "thread.begin", "thread.end"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessPoint:
+    """Life of processes that run `executable` (None with `pid` None: every process), or of process `pid`. `end` and
+    `thread.end` run in the dying task. `begin` and `thread.begin` also run for those that live at start-up."""
+
+    event: ProcessEvent
+    executable: str | None
+    pid: int | None
+    point: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyscallPoint:
+    """Every system call (entry or return) of such processes."""
+
+    is_return: bool
+    executable: str | None
+    pid: int | None
+    point: str
+
+
+Point: TypeAlias = LifecyclePoint | TimerPoint | ProfilePoint | FunctionPoint | ProcessPoint | SyscallPoint
+
+
+def runs_in_kernel(point: Point) -> bool:
+    """Which half runs the handlers of this point."""
+    return not isinstance(point, LifecyclePoint | TimerPoint)

@@ -1,0 +1,35 @@
+"""The typed program: what checking yields and what layout and the property tests take.
+
+Everything is a number into the tuples of `Program` (see `probelang.artifact.code`). Unused functions and variables are
+gone; each probe holds one point (all sites of one file) and one handler.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from probelang.artifact.code import Automaton, Function, Handler, Place, Variable
+from probelang.artifact.points import Point
+from probelang.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """`name` is the probe point as written (alias level), what pn() shows; `span` the probe's declaration."""
+
+    name: str
+    point: Point
+    handler: Handler
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """`spans[i]` is where `places[i]` stands, for diagnostics of later phases. `sources`: every file that took part."""
+
+    variables: tuple[Variable, ...]
+    functions: tuple[Function, ...]
+    probes: tuple[Probe, ...]
+    automata: tuple[Automaton, ...]
+    places: tuple[Place, ...]
+    spans: tuple[Span, ...]
