@@ -1,0 +1,63 @@
+"""The declarative run-time tests: reading `*.cases` files.
+
+    NAME counts every call
+    REQUIRES uprobe_multi
+    OPTIONS -S 64
+    COMMAND {counter} -t 8 -n 1000
+    PROG
+    probe process("{counter}").function("work") { n++ }
+    probe end { println(n) }
+    EXPECT
+    {work}
+
+`COMMAND` is run with -c; without one the script ends by itself. `{work}` is the sum of what the command said
+of its own calls. `EXPECT` is the script's whole output, `MATCH` a regular expression that is found in it, `STDERR`
+one that is found on the error output, `STATUS` the exit status (0 unless said).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+HEADS = ("NAME", "REQUIRES", "OPTIONS", "COMMAND", "STATUS")
+BODIES = ("PROG", "EXPECT", "MATCH", "STDERR")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    name: str = ""
+    requires: str = ""
+    options: str = ""
+    command: str = ""
+    status: str = "0"
+    prog: str = ""
+    expect: str | None = None
+    match: str | None = None
+    stderr: str | None = None
+
+
+def read_cases(path: Path) -> list[Case]:
+    """The blocks of one file; a line of dashes ends a block."""
+    cases: list[Case] = []
+    for block in path.read_text().split("\n----\n"):
+        case = read_block(block)
+        if case.name:
+            cases.append(case)
+    return cases
+
+
+def read_block(block: str) -> Case:
+    case, body = Case(), ""
+    for line in block.splitlines():
+        word, _, rest = line.partition(" ")
+        if word in HEADS:
+            case, body = replace(case, **{word.lower(): rest}), ""
+        elif line in BODIES:
+            body = line.lower()
+            case = replace(case, **{body: ""})
+        elif body:
+            case = replace(case, **{body: getattr(case, body) + line + "\n"})
+        elif line and not line.startswith("#"):
+            raise ValueError(f"a line outside of every section: {line!r}")
+    return case

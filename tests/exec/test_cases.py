@@ -1,0 +1,76 @@
+"""Runs every block of the `*.cases` files: a real script on a real kernel against a real program."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.exec.cases import Case, read_cases
+
+HERE = Path(__file__).parent
+CASES = [
+    pytest.param(case, id=f"{path.stem}: {case.name}")
+    for path in sorted(HERE.glob("*.cases"))
+    for case in read_cases(path)
+]
+
+
+@pytest.fixture(scope="session")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The compiled target programs, by the name that scripts use."""
+    folder = tmp_path_factory.mktemp("targets")
+    counter, late = folder / "counter", folder / "liblate.so"
+    source = HERE / "targets"
+    static, cpp = folder / "counter_static", folder / "cpp"
+    for command in (
+        ["gcc", "-O2", "-g", source / "counter.c", "-o", counter, "-lpthread", "-ldl"],
+        ["gcc", "-O2", "-static", "-w", source / "counter.c", "-o", static, "-lpthread", "-ldl"],
+        ["gcc", "-O2", "-shared", "-fPIC", source / "library.c", "-o", late],
+        ["g++", "-O2", source / "names.cpp", "-o", cpp],
+    ):
+        subprocess.run([str(word) for word in command], check=True)
+    stripped = folder / "counter_stripped"
+    subprocess.run(["strip", "-o", str(stripped), str(late)], check=True)
+    return {
+        "counter": str(counter), "late": str(late), "static": str(static), "stripped": str(stripped), "cpp": str(cpp),
+    }  # fmt: skip
+
+
+def fill(text: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace("{" + name + "}", value)
+    return text
+
+
+def run_case(case: Case, values: dict[str, str], script: Path, output: Path) -> subprocess.CompletedProcess[str]:
+    script.write_text(fill(case.prog, values))
+    command = [sys.executable, "-m", "probelang.cli.main", "run", "-o", str(output), str(script)]
+    if case.command:
+        command[4:4] = ["-c", fill(case.command, values)]
+    command[4:4] = shlex.split(fill(case.options, values))
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("case", CASES)
+def test_case(case: Case, targets: dict[str, str], tmp_path: Path, requires: Callable[..., None]) -> None:
+    for feature in case.requires.split():
+        requires(feature)
+    output = tmp_path / "output"
+    result = run_case(case, targets, tmp_path / "case.probe", output)
+    shown = output.read_text() if output.exists() else ""
+    assert result.returncode == int(case.status), result.stderr
+    work = sum(int(n) for n in re.findall(r"^work=(\d+)$", result.stdout, re.MULTILINE))
+    values = {**targets, "work": str(work)}
+    if case.expect is not None:
+        assert shown == fill(case.expect, values), result.stderr
+    if case.match is not None:
+        assert re.search(fill(case.match.strip(), values), shown), shown + result.stderr
+    if case.stderr is not None:
+        assert re.search(fill(case.stderr.strip(), values), result.stderr)
