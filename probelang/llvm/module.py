@@ -1,0 +1,169 @@
+"""What all functions of one object share: read-only data, records, messages, kfuncs, finished function texts.
+
+    m = Module(program, options); m.literal(b"abc") -> 0; m.constant("btf:task_struct.tgid") -> 0; m.message("...") -> 1
+    m.text()  ->  the whole LLVM module, everything in the order of first use, so the same program gives the same bytes
+
+Sections: `.rodata` holds `@constants` (u64 each, filled in by the runtime, hence first) and then `@texts`, the literals, and
+`@messages`, the table of soft errors; `.bss` is `@bss`; `.maps` has one symbol per map.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from probelang.artifact.manifest import Constant, Record
+from probelang.artifact.object import FunctionInfo, ParameterKind
+from probelang.diag import Diagnostic, InternalError
+from probelang.layout.program import Program
+from probelang.llvm.builder import Builder, Pointer, Value
+from probelang.llvm.frame import FrameHeader
+from probelang.options import Options
+
+MESSAGE_SIZE = (
+    64  # a row of the table of messages: u64 length, u64 whether a number in hex follows, then the text
+)
+MESSAGE_TEXT = 16
+FRAME_SIZE = Value("FRAME_SIZE_BYTES")  # stands in the text until the size is known
+
+# result and parameters of the kfuncs that we know; `w` an int, `p` a pointer
+KFUNCS = {
+    "bpf_iter_num_new": ("i32", "ptr, i32, i32"),
+    "bpf_iter_num_next": ("ptr", "ptr"),
+    "bpf_iter_num_destroy": ("void", "ptr"),
+    "bpf_rcu_read_lock": ("void", ""),
+    "bpf_rcu_read_unlock": ("void", ""),
+    "bpf_preempt_disable": ("void", ""),
+    "bpf_preempt_enable": ("void", ""),
+}
+
+
+def quoted(data: bytes) -> str:
+    """An LLVM byte string."""
+    return "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:02X}" for b in data)
+
+
+class Module:
+    """The object in the making. `functions` are finished definitions with what BTF must say of them."""
+
+    def __init__(self, program: Program, options: Options) -> None:
+        self.program = program
+        self.options = options
+        self.capacity = program.text_capacity
+        self.header = FrameHeader(program.text_capacity)
+        self.texts = bytearray()
+        self.text_offsets: dict[bytes, int] = {}
+        self.constants: dict[str, int] = {}
+        self.messages: dict[tuple[str, bool], int] = {}
+        self.records: list[Record] = []
+        self.kfuncs: dict[str, None] = {}
+        self.functions: list[str] = []
+        self.infos: list[FunctionInfo] = []
+        self.routines: dict[str, int] = {}
+        self.routine_top = self.header.routines
+        self.frame_end = self.header.routines_end
+        self.sites_used = False
+        self.targets_used = False
+        self.features: dict[str, None] = {}
+        self.diagnostics: list[Diagnostic] = []
+        self.words = dict(program.words)
+
+    # ------------------------------------------------------------------------------------- shared data
+
+    def literal(self, data: bytes) -> int:
+        """Offset of `data` (a NUL follows) in `@texts`; the same text lies there once."""
+        if data not in self.text_offsets:
+            self.text_offsets[data] = len(self.texts)
+            self.texts += data + b"\0"
+        return self.text_offsets[data]
+
+    def table(self, data: bytes, alignment: int = 8) -> int:
+        """Offset in `@texts` of any read-only bytes, aligned; for look-up tables."""
+        key = b"\0table\0" + data
+        if key not in self.text_offsets:
+            self.texts += bytes(-len(self.texts) % alignment)
+            self.text_offsets[key] = len(self.texts)
+            self.texts += data
+        return self.text_offsets[key]
+
+    def constant(self, name: str) -> int:
+        """Offset in `@constants` of a number that the runtime fills in (names: `manifest.Constant`)."""
+        return self.constants.setdefault(name, 8 * len(self.constants))
+
+    def message(self, text: str, hexadecimal: bool = False) -> int:
+        """Number (from 1) of the text of a soft error; `hexadecimal`: its argument is written behind, as 0x.."""
+        if len(text.encode()) > MESSAGE_SIZE - MESSAGE_TEXT:
+            raise InternalError(f"message too long for its table: {text}")
+        return self.messages.setdefault((text, hexadecimal), len(self.messages) + 1)
+
+    def record(self, record: Record) -> int:
+        """The number of a ring-buffer record; equal ones share it."""
+        if record in self.records:
+            return self.records.index(record)
+        self.records.append(record)
+        return len(self.records) - 1
+
+    def word(self, name: str) -> Pointer:
+        """One of the runtime's words in `.bss` (`lost`, `cut`, ...)."""
+        return self.bss(self.words[name])
+
+    def bss(self, offset: int) -> Pointer:
+        return Pointer(f"getelementptr (i8, ptr @bss, i64 {offset})")
+
+    def need(self, feature: str) -> None:
+        """The object needs this kernel feature."""
+        self.features[feature] = None
+
+    # -------------------------------------------------------------------------------------- functions
+
+    def add(
+        self,
+        function: Builder,
+        linkage: Literal["static", "global"],
+        parameters: tuple[tuple[str, ParameterKind], ...],
+    ) -> None:
+        self.functions.append(function.text())
+        kind = "static" if linkage == "static" else "global"
+        self.infos.append(
+            FunctionInfo(function.symbol, "static" if kind == "static" else "global", parameters)
+        )
+
+    # ------------------------------------------------------------------------------------------- text
+
+    def message_rows(self) -> bytes:
+        rows = bytearray(MESSAGE_SIZE)
+        for text, hexadecimal in self.messages:
+            data = text.encode()
+            row = len(data).to_bytes(8, "little") + int(hexadecimal).to_bytes(8, "little") + data
+            rows += row.ljust(MESSAGE_SIZE, b"\0")
+        return bytes(rows)
+
+    def frame_size(self) -> int:
+        return (self.frame_end + 63) // 64 * 64
+
+    def manifest_constants(self) -> tuple[Constant, ...]:
+        return tuple(Constant(name, offset) for name, offset in self.constants.items())
+
+    def text(self) -> str:
+        """The LLVM module."""
+        rows = self.message_rows()
+        words = max(1, len(self.constants))
+        texts = bytes(self.texts) + b"\0"
+        lines = [
+            'target triple = "bpf"',
+            'target datalayout = "e-m:e-p:64:64-i64:64-i128:128-n32:64-S128"',
+            f'@constants = dso_local constant [{8 * words} x i8] zeroinitializer, section ".rodata", align 8',
+            f'@messages = dso_local constant [{len(rows)} x i8] c"{quoted(rows)}", section ".rodata", align 8',
+            f'@texts = dso_local constant [{len(texts)} x i8] c"{quoted(texts)}", section ".rodata", align 8',
+            f'@bss = dso_local global [{max(8, self.program.bss_size)} x i8] zeroinitializer, section ".bss", align 8',
+            '@license = dso_local constant [4 x i8] c"GPL\\00", section "license", align 1',
+        ]
+        lines += [
+            f'@{spec.name} = dso_local global [32 x i8] zeroinitializer, section ".maps", align 8'
+            for spec in self.program.maps
+        ]
+        for name in self.kfuncs:
+            result, parameters = KFUNCS[name]
+            lines.append(f"declare {result} @{name}({parameters})")
+        lines.append("")
+        body = "\n".join([*lines, *self.functions, "attributes #0 = { nounwind noinline }", ""])
+        return body.replace(FRAME_SIZE, str(self.frame_size()))
