@@ -1,0 +1,42 @@
+# Everything a contributor needs; each target sets up what it lacks first. Needs git, make and, for system packages
+# that are missing, root. `make setup` is idempotent and takes no time when nothing has changed.
+
+PYTHON := .venv/bin/python
+STAMP := .venv/.setup-done
+
+.PHONY: demo test test-all bench lint format setup clean
+
+demo: setup
+	$(PYTHON) examples/demo.py
+
+test: setup
+	$(PYTHON) -m pytest -m "not slow"
+
+test-all: setup
+	$(PYTHON) -m pytest
+
+bench: setup
+	$(PYTHON) -m bench
+
+LINTERS := lint-style lint-format lint-mypy lint-pyright
+.PHONY: $(LINTERS)
+lint: $(LINTERS)
+lint-style: setup
+	.venv/bin/ruff check .
+lint-format: setup
+	.venv/bin/ruff format --check .
+lint-mypy: setup
+	.venv/bin/mypy
+lint-pyright: setup
+	.venv/bin/pyright
+
+format: setup
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+setup:
+	@.ci/setup $(STAMP)
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,133 @@
+"""From script to running session: the order of the phases, and nothing else.
+
+    SourceFile -> syntax -> resolved -> typed -> layout -> Artifact (object and manifest) -> Session
+
+After each phase `hooks.emit(stage, value)` sees what it made; that is how `--emit` works. A mistake of the user
+leaves a phase as CompileError; any other exception is a bug and leaves as InternalError with the phase's name.
+Phases are imported when they run: a saved object runs without lark and LLVM.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from probelang.diag import CompileError, Diagnostic, InternalError
+from probelang.diag.invocation import NestedTooDeeply
+from probelang.options import Options
+from probelang.source import SourceFile
+
+if TYPE_CHECKING:
+    from probelang import syntax, typed
+    from probelang.artifact.manifest import Manifest
+
+STAGES = ("tokens", "syntax", "resolved", "typed", "layout", "llvm", "asm", "manifest")
+
+
+def _ignore_stage(stage: str, value: object) -> None: ...
+
+
+def _ignore_time(phase: str, seconds: float) -> None: ...
+
+
+def _ignore_warnings(warnings: Sequence[Diagnostic]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Who watches a compilation: `emit` after each stage, `timed` after each phase, `warn` with its warnings."""
+
+    emit: Callable[[str, object], None] = _ignore_stage
+    timed: Callable[[str, float], None] = _ignore_time
+    warn: Callable[[Sequence[Diagnostic]], None] = _ignore_warnings
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A compiled script. `code`: the finished BPF ELF object, which carries the manifest too."""
+
+    code: bytes
+    manifest: Manifest
+
+
+QUIET = Hooks()
+
+
+@contextmanager
+def phase(name: str, source: SourceFile, hooks: Hooks) -> Iterator[None]:
+    """Names the phase in which a bug shows, and takes the time."""
+    started = time.perf_counter()
+    try:
+        yield
+    except (CompileError, Stop):
+        raise
+    except RecursionError:
+        raise CompileError([NestedTooDeeply(path=source.name)]) from None
+    except Exception as error:
+        raise InternalError(name) from error
+    hooks.timed(name, time.perf_counter() - started)
+
+
+class Stop(Exception):
+    """Raised by an `emit` that wants nothing further."""
+
+
+def parse_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> syntax.Program:
+    """Tokens, preprocessor and grammar."""
+    with phase("parse", source, hooks):
+        from probelang.library import LibrarySet
+        from probelang.parse import parse
+
+        libraries = LibrarySet.open(options)
+        program = parse(source, options, libraries.macros())
+        hooks.emit("syntax", program)
+    return program
+
+
+def type_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> typed.Program:
+    """Names, probe points, types: everything that a script can be wrong in."""
+    program = parse_source(source, options, hooks)
+    with phase("resolve", source, hooks):
+        from probelang.resolve import resolve
+
+        resolved = resolve(program, options)
+        hooks.emit("resolved", resolved)
+    with phase("check", source, hooks):
+        from probelang.check import check
+
+        checked = check(resolved, options)
+        hooks.emit("typed", checked)
+    return checked
+
+
+def compile_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> Artifact:
+    """The whole way to a BPF object. Same source, same binaries, same options: same bytes."""
+    checked = type_source(source, options, hooks)
+    with phase("layout", source, hooks):
+        from probelang.layout import lay_out
+
+        laid_out = lay_out(checked, options)
+        hooks.emit("layout", laid_out)
+    with phase("code generation", source, hooks):
+        from probelang.llvm import compile_program
+
+        artifact = compile_program(laid_out, options)
+        hooks.emit("manifest", artifact.manifest)
+    return artifact
+
+
+def known_features() -> frozenset[str]:
+    """Every optional kernel feature, by the names of --without and `probelang doctor`."""
+    from probelang.runtime.features import FEATURES
+
+    return frozenset(FEATURES)
+
+
+def kernel_features() -> frozenset[str]:
+    """What the kernel of this machine has; asked once per boot and user, then cached."""
+    from probelang.runtime.features import detect
+
+    return detect()
