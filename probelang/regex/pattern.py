@@ -9,28 +9,32 @@ or digit is refused (back references and the extensions of other libraries mean 
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 REPEAT_LIMIT = 255
 NESTING_LIMIT = 100
 
+
+def _ascii(characters: str) -> frozenset[int]:
+    return frozenset(characters.encode())
+
+
+_UPPER, _LOWER, _DIGIT = string.ascii_uppercase, string.ascii_lowercase, string.digits
 _CLASSES: dict[bytes, frozenset[int]] = {
-    name: frozenset(c for c in range(128) if test(chr(c)))
-    for name, test in (
-        (b"alpha", str.isalpha),
-        (b"digit", str.isdigit),
-        (b"alnum", str.isalnum),
-        (b"upper", str.isupper),
-        (b"lower", str.islower),
-        (b"space", lambda c: c in " \t\n\r\f\v"),
-        (b"blank", lambda c: c in " \t"),
-        (b"punct", lambda c: c.isprintable() and not c.isalnum() and c != " "),
-        (b"print", str.isprintable),
-        (b"graph", lambda c: c.isprintable() and c != " "),
-        (b"cntrl", lambda c: not c.isprintable()),
-        (b"xdigit", lambda c: c in "0123456789abcdefABCDEF"),
-    )
+    b"alpha": _ascii(_UPPER + _LOWER),
+    b"digit": _ascii(_DIGIT),
+    b"alnum": _ascii(_UPPER + _LOWER + _DIGIT),
+    b"upper": _ascii(_UPPER),
+    b"lower": _ascii(_LOWER),
+    b"space": _ascii(" \t\n\r\f\v"),
+    b"blank": _ascii(" \t"),
+    b"punct": _ascii(string.punctuation),
+    b"print": frozenset(range(0x20, 0x7F)),
+    b"graph": frozenset(range(0x21, 0x7F)),
+    b"cntrl": frozenset((*range(0x20), 0x7F)),
+    b"xdigit": _ascii(string.hexdigits),
 }
 _ANY = frozenset(range(256))
 

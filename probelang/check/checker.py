@@ -1,0 +1,371 @@
+"""The check as a whole: from a resolved program to a typed one.
+
+    resolved.Program -> scope -> reach -> infer -> lower -> typed.Program -> iteration, halves
+
+All mistakes of all steps are reported together, each place once: a probe whose points lie in ten files is checked ten times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from probelang import resolved, syntax, typed
+from probelang.artifact import code
+from probelang.artifact.code import Type
+from probelang.artifact.points import FunctionPoint, LifecyclePoint, SyscallPoint, TimerPoint
+from probelang.builtins import Builtin
+from probelang.check.cells import root, type_in
+from probelang.check.conditions import check_condition
+from probelang.check.halves import check_halves
+from probelang.check.infer import Inference, expect
+from probelang.check.infer_statements import infer_declared, infer_statement
+from probelang.check.iteration import check_iteration
+from probelang.check.lower import Lowering, check_resolved, lower
+from probelang.check.lower_statements import lower_statement
+from probelang.check.overrides import apply_overrides, settle_initials
+from probelang.check.reach import body_of, reach
+from probelang.check.scope import (
+    Body,
+    FunctionUse,
+    GlobalUse,
+    LocalUse,
+    Scope,
+    Targets,
+    make_scope,
+    written_names,
+)
+from probelang.check.walk import DEPTH_LIMIT, Code, too_deep
+from probelang.diag import CompileError, CompileWarning, Diagnostic, similar_names
+from probelang.diag import types as mistakes
+from probelang.diag.types import TypeDiagnostic
+from probelang.options import Options
+
+_SYSCALL_NAMES = frozenset(("$syscall", *(f"$arg{n}" for n in range(1, 7))))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    program: typed.Program
+    warnings: tuple[CompileWarning, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Probe:
+    """A probe with its bodies: those of the parts share their locals, conditions `if (..)` have none."""
+
+    probe: resolved.Probe
+    parts: tuple[tuple[Body, syntax.Block], ...]
+    when: tuple[tuple[Body, syntax.Expression], ...]
+    armed: tuple[tuple[Body, syntax.Expression], ...]
+    locals: dict[str, LocalUse]
+
+
+def check(
+    program: resolved.Program, options: Options, builtins: Mapping[tuple[str, int], Builtin] | None = None
+) -> CheckResult:
+    """Raises CompileError with every mistake. `builtins` by name and arity; None: those of probelang."""
+    _check_depth(program)
+    scope = make_scope(program, known_builtins() if builtins is None else builtins)
+    run = Inference(scope)
+    _check_declarations(run)
+    probes = tuple(_prepare(p) for p in program.probes)
+    live = tuple(_root(run, p) for p in probes)
+    reach(scope, [pair for p in live for pair in _code(p)])
+    settle_initials(run)
+    _infer_all(run, live, options)
+    overrides = apply_overrides(run, options.overrides)
+    low = _lowering(run, options)
+    result = _lower_all(low, probes, live, overrides)
+    found = [*run.found, *_unused_code(program, scope), *check_iteration(result)]
+    found += check_halves(result, scope.builtins)
+    found = _each_once(found)
+    if found:
+        raise CompileError(found)
+    return CheckResult(result, tuple(_warnings(low, live, result)))
+
+
+def known_builtins() -> Mapping[tuple[str, int], Builtin]:
+    from probelang.builtins.table import ROWS
+
+    return {(row.name, len(row.parameters)): row for row in ROWS}
+
+
+def _each_once(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    unique = {(type(d), d.span and (d.span.source.name, d.span.start), d.title()): d for d in found}
+    return list(unique.values())
+
+
+# --------------------------------------------------------------------------------------------- preparation
+
+
+def _check_depth(program: resolved.Program) -> None:
+    """Everything after this recurses over the tree."""
+    blocks: list[Code] = [f.declaration.body for f in program.functions]
+    for probe in program.probes:
+        blocks += [p.code for p in probe.parts]
+        blocks += [c.expression for c in (*probe.armed, *probe.when)]
+    deep = {id(b): node for b in blocks if (node := too_deep(b)) is not None}
+    if deep:
+        raise CompileError([mistakes.NestedTooDeeply(span=n.span, limit=DEPTH_LIMIT) for n in deep.values()])
+
+
+def _check_declarations(run: Inference) -> None:
+    public: dict[tuple[str, str], GlobalUse] = {}
+    for use in run.scope.globals:
+        declaration = use.declared.declaration
+        key = (use.name, use.declared.file if declaration.private else "")
+        if key in public:
+            first = public[key].declared.declaration.span
+            run.report(
+                mistakes.DuplicateName(
+                    span=declaration.span, what="global variable", name=use.name, first=first
+                )
+            )
+        public.setdefault(key, use)
+    for function in run.scope.functions:
+        seen: dict[str, syntax.Parameter] = {}
+        for parameter in function.declared.declaration.parameters:
+            if parameter.name in seen:
+                first = seen[parameter.name].span
+                run.report(
+                    mistakes.DuplicateName(
+                        span=parameter.span, what="parameter", name=parameter.name, first=first
+                    )
+                )
+            seen[parameter.name] = parameter
+        priority = function.declared.declaration.priority
+        if priority is not None and priority < 1:
+            span = function.declared.declaration.name_span
+            run.report(
+                mistakes.OutOfRange(span=span, what="the priority of a function", value=priority, least=1)
+            )
+
+
+def _prepare(probe: resolved.Probe) -> _Probe:
+    targets = targets_of(probe)
+    shared: dict[str, LocalUse] = {}
+    written = [written_names((p.code,)) for p in probe.parts]
+    parts = tuple(
+        (
+            Body(
+                part.file,
+                False,
+                targets,
+                shared,
+                None,
+                frozenset(chain(*written[:number], *written[number + 1 :])),
+            ),
+            part.code,
+        )
+        for number, part in enumerate(probe.parts)
+    )
+    when = tuple((Body(c.file, False, targets, shared), c.expression) for c in probe.when)
+    return _Probe(probe, parts, when, (), shared)
+
+
+def targets_of(probe: resolved.Probe) -> Targets:
+    """Which `$names` a probe has."""
+    match probe.point:
+        case LifecyclePoint() | TimerPoint():
+            return Targets(False, probe.name)
+        case SyscallPoint(is_return=is_return):
+            names = _SYSCALL_NAMES | {"$return"} if is_return else _SYSCALL_NAMES
+            return Targets(True, probe.name, names)
+        case FunctionPoint(sites=sites) if any(".plt" in site.point for site in sites):
+            return Targets(True, probe.name, frozenset(("$$name",)))
+        case _:
+            return Targets(True, probe.name)
+
+
+def _root(run: Inference, probe: _Probe) -> _Probe:
+    """With those arming conditions that hold nothing forbidden."""
+    targets = targets_of(probe.probe)
+    armed = [
+        (Body(c.file, False, targets, {}), c.expression) for c in probe.probe.armed if check_condition(run, c)
+    ]
+    return replace(probe, armed=tuple(armed))
+
+
+def _code(probe: _Probe) -> Iterable[tuple[Body, Code]]:
+    yield from probe.armed
+    yield from probe.when
+    yield from probe.parts
+
+
+# ------------------------------------------------------------------------------------------------ inference
+
+
+def _infer_all(run: Inference, probes: Sequence[_Probe], options: Options) -> None:
+    """Functions first, so that their bodies decide what callers must give them."""
+    reached = [f for f in run.scope.functions if f.reached or not (options.elide or f.declared.library)]
+    for function in run.scope.functions:
+        infer_declared(run, body_of(function))
+    for function in reached:
+        function.reached = True
+        infer_statement(run, body_of(function), function.declared.declaration.body)
+    for probe in probes:
+        for body, condition in (*probe.armed, *probe.when):
+            expect(run, body, condition, Type.LONG)
+        for body, block in probe.parts:
+            infer_statement(run, body, block)
+    for function in reached:
+        _check_function(run, function)
+
+
+def _check_function(run: Inference, function: FunctionUse) -> None:
+    declaration = function.declared.declaration
+    result = type_in(function.result)
+    if result is None and function.returns and not root(function.result).doubtful:
+        run.report(mistakes.UnresolvedType(span=declaration.name_span, name=function.name))
+    if result is not None and (function.returns or declaration.result is not None):
+        for span in function.bare_returns:
+            run.report(mistakes.ReturnWithoutValue(span=span, name=function.name, result=result))
+
+
+def _unused_code(program: resolved.Program, scope: Scope) -> list[Diagnostic]:
+    """Mistakes in the user's functions that nothing calls: those that do not depend on types."""
+    unused = [f for f in scope.functions if not f.reached and not f.declared.library]
+    if not unused:
+        return []
+    separate = Inference(make_scope(program, scope.builtins))
+    numbers = [i for i, f in enumerate(scope.functions) if f in unused]
+    for number in numbers:
+        function = separate.scope.functions[number]
+        function.targets = Targets(in_process=True)
+        infer_statement(separate, body_of(function), function.declared.declaration.body)
+    return [d for d in separate.found if isinstance(d, TypeDiagnostic) and type(d).structural]
+
+
+# ------------------------------------------------------------------------------------------------- lowering
+
+
+def _lowering(run: Inference, options: Options) -> Lowering:
+    kept = [
+        u for u in run.scope.globals if u.first_use is not None or not (options.elide or u.declared.library)
+    ]
+    functions = [f for f in run.scope.functions if f.reached]
+    for use in kept:
+        _check_global(run, use)
+    return Lowering(
+        run, {u: i for i, u in enumerate(kept)}, {f: i for i, f in enumerate(functions)}, options.elide
+    )
+
+
+def _check_global(run: Inference, use: GlobalUse) -> None:
+    cells = [root(c) for c in (use.value, *use.keys)]
+    if any(c.type is None and not c.doubtful for c in cells):
+        declared = use.declared.declaration.span
+        run.report(mistakes.UnresolvedType(span=use.first_use or declared, name=use.name, declared=declared))
+
+
+def _lower_all(
+    low: Lowering,
+    probes: Sequence[_Probe],
+    live: Sequence[_Probe],
+    overrides: Mapping[GlobalUse, int | bytes],
+) -> typed.Program:
+    functions = tuple([_lower_function(low, f) for f in low.functions])
+    lowered = tuple([_lower_probe(low, p) for p in live])
+    variables = tuple([_variable(u, overrides.get(u)) for u in low.variables])
+    return typed.Program(
+        variables, functions, lowered, tuple(low.automata), tuple(low.places), tuple(low.spans)
+    )
+
+
+def _variable(use: GlobalUse, override: int | bytes | None) -> code.Variable:
+    declaration = use.declared.declaration
+    literal = declaration.initial
+    initial = override if override is not None or literal is None else literal.value
+    report = use.written and not use.read and not use.declared.library
+    operators = set(use.operators)
+    value = type_in(use.value) or Type.LONG
+    if report and value is Type.STATS:
+        operators |= {"count", "sum", "min", "max", "avg"}
+    return code.Variable(
+        name=use.name,
+        key=tuple([type_in(k) or Type.LONG for k in use.keys]) if use.arity else None,
+        value=value,
+        wrap=declaration.wrap,
+        max_entries=declaration.max_entries,
+        initial=initial,
+        statistics=tuple(sorted(operators)),
+        shapes=tuple(use.shapes),
+        report=report,
+    )
+
+
+def _number_locals(low: Lowering, locals_: Mapping[str, LocalUse]) -> tuple[code.LocalVariable, ...]:
+    """Gives slots to the locals that are kept, parameters first."""
+    kept: list[code.LocalVariable] = []
+    for use in locals_.values():
+        check_resolved(low, use)
+        if not low.dropped(use):
+            use.slot = len(kept)
+            kept.append(code.LocalVariable(use.name, type_in(use.value) or Type.LONG))
+    return tuple(kept)
+
+
+def _lower_function(low: Lowering, function: FunctionUse) -> code.Function:
+    declaration = function.declared.declaration
+    variables = _number_locals(low, function.locals)
+    return code.Function(
+        name=function.name,
+        parameters=len(function.parameters),
+        locals=variables,
+        result=type_in(function.result) or Type.VOID,
+        body=lower_statement(low, body_of(function), declaration.body),
+        at=low.at(declaration.name_span),
+        library=function.declared.library,
+    )
+
+
+def _lower_probe(low: Lowering, probe: _Probe) -> typed.Probe:
+    variables = _number_locals(low, probe.locals)
+    armed = _conjunction([lower(low, b, e) for b, e in probe.armed])
+    when = _conjunction([lower(low, b, e) for b, e in probe.when])
+    parts = [lower_statement(low, b, block) for b, block in probe.parts]
+    body = parts[0] if len(parts) == 1 else code.Block(tuple(parts))
+    handler = code.Handler(variables, armed, when, body, low.at(probe.probe.span))
+    return typed.Probe(probe.probe.name, probe.probe.point, handler, probe.probe.span)
+
+
+def _conjunction(conditions: Sequence[code.Expr]) -> code.Expr | None:
+    joined: code.Expr | None = None
+    for condition in conditions:
+        joined = condition if joined is None else code.Logical("&&", joined, condition)
+    return joined
+
+
+# ------------------------------------------------------------------------------------------------- warnings
+
+
+def _warnings(low: Lowering, probes: Sequence[_Probe], program: typed.Program) -> list[CompileWarning]:
+    found: list[CompileWarning] = []
+    for function in low.run.scope.functions:
+        if function.declared.library:
+            continue
+        if function.reached:
+            found += _local_warnings(low, function.locals)
+        else:
+            span = function.declared.declaration.name_span
+            found.append(mistakes.UnusedFunction(span=span, name=function.name))
+    for probe in probes:
+        # a library's alias sets variables for whoever wants them: only what the script itself wrote counts
+        own = probe.probe.span.source.name
+        found += [w for w in _local_warnings(low, probe.locals) if w.span and w.span.source.name == own]
+    for use in low.run.scope.globals:
+        if use.first_use is None and not use.declared.library:
+            found.append(mistakes.UnusedGlobal(span=use.declared.declaration.span, name=use.name))
+    return [d for d in _each_once(found) if isinstance(d, CompileWarning)]
+
+
+def _local_warnings(low: Lowering, locals_: Mapping[str, LocalUse]) -> Iterable[CompileWarning]:
+    names = [*locals_, *low.run.scope.by_name]
+    for use in locals_.values():
+        if use.read and not use.written:
+            similar = similar_names(use.name, [n for n in names if n != use.name])
+            yield mistakes.NeverAssigned(span=use.first_use, name=use.name, similar=similar)
+        elif low.dropped(use):
+            yield mistakes.ElidedAssignment(span=use.first_use, name=use.name)

@@ -1,0 +1,578 @@
+"""Types of expressions, by unification.
+
+    x = "a"; x++   ->  x is string by its first use; `++` wants long: TypeMismatch at the second x
+
+Nothing is built here: `probelang.check.lower` walks the code again when all types are known. A mistake is reported where
+the type that does not fit stands; an operand whose type is doubtful since is not reported again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from probelang import syntax
+from probelang.artifact.code import HistogramShape, Type
+from probelang.check.cells import LONG, STRING, Cell, root, settle, type_in, unify
+from probelang.check.constants import is_defined, live_arms, target_name, truth
+from probelang.check.formats import BadFormat, argument_types, parse_format
+from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse, Scope
+from probelang.diag import Diagnostic
+from probelang.diag import types as mistakes
+from probelang.source import Span
+
+KEY_LIMIT = 9
+_LINEAR_BUCKET_LIMIT = 4096
+
+
+@dataclass(slots=True, eq=False)
+class Inference:
+    """What inference works on. `found` are the mistakes so far."""
+
+    scope: Scope
+    found: list[Diagnostic] = field(default_factory=list[Diagnostic])
+
+    def report(self, mistake: Diagnostic) -> None:
+        self.found.append(mistake)
+
+
+def blamed(node: syntax.Expression) -> Span:
+    """The token that stands for an expression in a message."""
+    match node:
+        case syntax.Binary() | syntax.Assign() | syntax.RegexMatch() | syntax.Increment():
+            return node.op_span
+        case syntax.Call():
+            return node.name_span
+        case syntax.Index():
+            return node.base.span
+        case _:
+            return node.span
+
+
+def _declared(node: syntax.Expression) -> str:
+    """The name of a thing that has a type of its own, or an empty string."""
+    match node:
+        case syntax.Name() | syntax.Call():
+            return node.name
+        case syntax.Index(base=syntax.Name(name=name)):
+            return name
+        case _:
+            return ""
+
+
+def mismatch(run: Inference, node: syntax.Expression, cell: Cell, expected: Type) -> None:
+    cell = root(cell)
+    if cell.doubtful or cell.type is None:
+        return
+    name = _declared(node)
+    if name and cell not in (LONG, STRING):
+        cell.doubtful = True
+    run.report(
+        mistakes.TypeMismatch(
+            span=blamed(node), expected=expected, found=cell.type, name=name, origin=cell.origin
+        )
+    )
+
+
+def expect(run: Inference, body: Body, node: syntax.Expression, kind: Type) -> None:
+    """The expression must be this type."""
+    cell = infer(run, body, node)
+    if not settle(cell, kind, blamed(node)):
+        mismatch(run, node, cell, kind)
+
+
+def agree(
+    run: Inference, left: syntax.Expression, first: Cell, right: syntax.Expression, second: Cell
+) -> None:
+    """Both must have one type. Variables are blamed before literals, the left side before the right one."""
+    if unify(first, second, blamed(right)):
+        return
+    if _declared(right) and not _declared(left):
+        left, first, right, second = right, second, left, first
+    if root(second).doubtful:
+        return
+    mismatch(run, left, first, root(second).type or Type.LONG)
+
+
+def infer(run: Inference, body: Body, node: syntax.Expression) -> Cell:
+    """The cell of an expression's type."""
+    match node:
+        case syntax.Number():
+            return LONG
+        case syntax.String():
+            return STRING
+        case syntax.Name():
+            return infer_name(run, body, node)
+        case syntax.Index():
+            return infer_index(run, body, node)
+        case syntax.Binary():
+            return infer_binary(run, body, node)
+        case syntax.Call():
+            return infer_call(run, body, node)
+        case syntax.Assign():
+            return infer_assign(run, body, node, statement=False)
+        case syntax.Increment():
+            return infer_step(run, body, node, statement=False)
+        case syntax.Unary():
+            expect(run, body, node.operand, Type.LONG)
+            return LONG
+        case syntax.Print():
+            return infer_print(run, body, node)
+        case syntax.Conditional():
+            return infer_conditional(run, body, node)
+        case syntax.RegexMatch():
+            expect(run, body, node.subject, Type.STRING)
+            return LONG
+        case syntax.Membership():
+            return infer_membership(run, body, node)
+        case syntax.Statistic():
+            return infer_statistic(run, body, node)
+        case syntax.Histogram():
+            infer_histogram(run, body, node)
+            run.report(mistakes.HistogramMisplaced(span=node.span))
+            return Cell(doubtful=True)
+        case (
+            syntax.TargetVariable() | syntax.AtOperator() | syntax.Member() | syntax.Pretty() | syntax.AddressOf()
+        ):  # fmt: skip
+            return infer_target(run, body, node)
+        case _:
+            assert_never(node)
+
+
+# ------------------------------------------------------------------------------------------------ variables
+
+
+def find_local(body: Body, name: syntax.Name) -> LocalUse:
+    use = body.locals.get(name.name)
+    if use is None:
+        use = body.locals[name.name] = LocalUse(name.name, name.span)
+    return use
+
+
+def find_variable(run: Inference, body: Body, name: syntax.Name) -> GlobalUse | LocalUse:
+    """Parameters hide globals, globals hide (other) locals."""
+    if body.function is not None and name.name in body.locals:
+        use = body.locals[name.name]
+        if use.bound and use in body.function.parameters:
+            return use
+    found = run.scope.find_global(name.name, body.file)
+    return found if found is not None else find_local(body, name)
+
+
+def use_with_arity(run: Inference, use: GlobalUse, arity: int, span: Span) -> bool:
+    """Notes that a global is a scalar (0) or an array; False when it was used otherwise."""
+    use.first_use = use.first_use or span
+    if use.arity is None:
+        if arity > KEY_LIMIT:
+            run.report(mistakes.TooManyKeys(span=span, name=use.name, arity=arity))
+        use.arity, use.arity_origin = arity, span
+        use.keys = tuple(Cell() for _ in range(arity))
+    if use.arity == arity:
+        return True
+    run.report(
+        mistakes.InconsistentArity(
+            span=span, name=use.name, arity=arity, known=use.arity, origin=use.arity_origin
+        )
+    )
+    return False
+
+
+def infer_name(run: Inference, body: Body, node: syntax.Name) -> Cell:
+    use = find_variable(run, body, node)
+    use.read = True
+    if isinstance(use, LocalUse):
+        return use.value
+    if not use_with_arity(run, use, 0, node.span):
+        return Cell(doubtful=True)
+    return _plain(run, use, node.span)
+
+
+def _plain(run: Inference, use: GlobalUse, span: Span) -> Cell:
+    """The value of a variable that must not be an aggregate."""
+    if type_in(use.value) is Type.STATS:
+        run.report(mistakes.StatsAsValue(span=span, name=use.name))
+        return Cell(doubtful=True)
+    return use.value
+
+
+def find_array(run: Inference, body: Body, base: syntax.Name, arity: int) -> GlobalUse | None:
+    """The array of this name; reports when there is none of this arity."""
+    use = find_variable(run, body, base)
+    if isinstance(use, LocalUse):
+        if not use.read and not use.written:
+            del body.locals[base.name]
+        similar = run.scope.similar_globals(base.name)
+        run.report(mistakes.UndeclaredArray(span=base.span, name=base.name, arity=arity, similar=similar))
+        return None
+    return use if use_with_arity(run, use, arity, base.span) else None
+
+
+def infer_element(
+    run: Inference, body: Body, node: syntax.Index, wildcards: bool = False
+) -> GlobalUse | None:
+    """The array of `a[i, j]`, its keys inferred; None when that is not an array element (reported)."""
+    if not isinstance(node.base, syntax.Name):
+        infer_target(run, body, node.base)
+        return None
+    use = find_array(run, body, node.base, len(node.indexes))
+    infer_keys(run, body, use, node.indexes, None if wildcards else node.span)
+    return use
+
+
+def infer_keys(
+    run: Inference,
+    body: Body,
+    use: GlobalUse | None,
+    indexes: tuple[syntax.Expression | None, ...],
+    no_wildcard_at: Span | None,
+) -> None:
+    for number, index in enumerate(indexes):
+        if index is None:
+            if no_wildcard_at is not None:
+                run.report(mistakes.WildcardMisplaced(span=no_wildcard_at))
+            continue
+        cell = infer(run, body, index)
+        if use is not None:
+            key = use.keys[number]
+            if not unify(key, cell, blamed(index)):
+                mismatch_key(run, index, cell, key)
+
+
+def mismatch_key(run: Inference, index: syntax.Expression, cell: Cell, key: Cell) -> None:
+    key, cell = root(key), root(cell)
+    if cell.doubtful or cell.type is None or key.type is None:
+        return
+    run.report(
+        mistakes.TypeMismatch(
+            span=blamed(index), expected=key.type, found=cell.type, name=_declared(index), origin=key.origin
+        )
+    )
+
+
+def infer_index(run: Inference, body: Body, node: syntax.Index) -> Cell:
+    if isinstance(node.base, syntax.Histogram):
+        infer_histogram(run, body, node.base)
+        if len(node.indexes) != 1 or node.indexes[0] is None:
+            run.report(mistakes.BadOperand(span=node.span, what="a histogram", needed="one bucket number"))
+            return LONG
+        expect(run, body, node.indexes[0], Type.LONG)
+        return LONG
+    use = infer_element(run, body, node)
+    if use is None:
+        return Cell(doubtful=True)
+    use.read = True
+    return _plain(run, use, node.base.span)
+
+
+# ------------------------------------------------------------------------------------------- left-hand sides
+
+
+def infer_place(run: Inference, body: Body, node: syntax.Expression, read: bool) -> Cell | None:
+    """The cell of what is assigned to; None when that is nothing to assign to (reported)."""
+    match node:
+        case syntax.Name():
+            variable = find_variable(run, body, node)
+            if isinstance(variable, LocalUse) or use_with_arity(run, variable, 0, node.span):
+                return _write(run, variable, node.span, read)
+            return None
+        case syntax.Index(base=syntax.Name()):
+            array = infer_element(run, body, node)
+            return None if array is None else _write(run, array, node.base.span, read)
+        case (
+            syntax.TargetVariable()
+            | syntax.Member()
+            | syntax.AddressOf()
+            | syntax.AtOperator()
+            | syntax.Index()
+        ):
+            _report_unassignable_target(run, body, node)
+            return None
+        case _:
+            infer(run, body, node)
+            run.report(mistakes.NotAssignable(span=blamed(node), what=_describe(node)))
+            return None
+
+
+def _write(run: Inference, use: GlobalUse | LocalUse, span: Span, read: bool) -> Cell:
+    use.written = True
+    use.read = use.read or read
+    return _plain(run, use, span) if isinstance(use, GlobalUse) else use.value
+
+
+def _report_unassignable_target(run: Inference, body: Body, node: syntax.Expression) -> None:
+    if isinstance(node, syntax.Index) and isinstance(node.base, syntax.Histogram):
+        infer(run, body, node)
+        run.report(mistakes.NotAssignable(span=node.span, what="a bucket of a histogram"))
+    elif not body.targets.in_process:
+        infer_target(run, body, node)
+    else:
+        run.report(mistakes.GuruOnly(span=node.span, what="assigning to a target variable"))
+
+
+def _describe(node: syntax.Expression) -> str:
+    match node:
+        case syntax.Call():
+            return f"the call of `{node.name}`"
+        case syntax.Number() | syntax.String():
+            return "a literal"
+        case _:
+            return "an expression"
+
+
+def infer_assign(run: Inference, body: Body, node: syntax.Assign, statement: bool) -> Cell:
+    """`statement`: the value is not used, so `+=` alone does not make the variable read."""
+    if node.op == "<<<":
+        return _infer_accumulate(run, body, node)
+    if node.op != "=":
+        kind = Type.STRING if node.op == ".=" else Type.LONG
+        place = infer_place(run, body, node.target, read=not statement)
+        if place is not None and not settle(place, kind, blamed(node.target)):
+            mismatch(run, node.target, place, kind)
+        expect(run, body, node.value, kind)
+        return STRING if kind is Type.STRING else LONG
+    place = infer_place(run, body, node.target, read=False)
+    value = infer(run, body, node.value)
+    if place is None:
+        return value
+    agree(run, node.target, place, node.value, value)
+    return place
+
+
+def _infer_accumulate(run: Inference, body: Body, node: syntax.Assign) -> Cell:
+    use = infer_aggregate(run, body, node.target, "<<<")
+    if use is not None:
+        use.written = True
+    expect(run, body, node.value, Type.LONG)
+    return LONG
+
+
+def infer_step(run: Inference, body: Body, node: syntax.Increment, statement: bool) -> Cell:
+    place = infer_place(run, body, node.target, read=not statement)
+    if place is not None and not settle(place, Type.LONG, blamed(node.target)):
+        mismatch(run, node.target, place, Type.LONG)
+    return LONG
+
+
+# --------------------------------------------------------------------------------------------- aggregates
+
+
+def infer_aggregate(run: Inference, body: Body, node: syntax.Expression, what: str) -> GlobalUse | None:
+    """The global that `s` or `s[k]` names, which must be an aggregate."""
+    match node:
+        case syntax.Name():
+            found = find_variable(run, body, node)
+            if isinstance(found, LocalUse):
+                if not found.read and not found.written:
+                    del body.locals[node.name]
+                run.report(mistakes.NotAggregate(span=node.span, what=what, name=node.name))
+                return None
+            use = found if use_with_arity(run, found, 0, node.span) else None
+        case syntax.Index(base=syntax.Name()):
+            use = infer_element(run, body, node)
+        case _:
+            run.report(mistakes.NotAggregate(span=node.span, what=what, name=""))
+            return None
+    if use is None or settle(use.value, Type.STATS, blamed(node)):
+        return use
+    origin = root(use.value).origin
+    run.report(mistakes.NotAggregate(span=blamed(node), what=what, name=use.name, origin=origin))
+    return None
+
+
+def infer_statistic(run: Inference, body: Body, node: syntax.Statistic) -> Cell:
+    use = infer_aggregate(run, body, node.target, f"@{node.op}")
+    if use is not None:
+        use.read = True
+        use.operators.add(node.op)
+    if node.op not in ("count", "sum", "min", "max", "avg", "variance"):
+        run.report(mistakes.UnsupportedOperator(span=node.span, what=f"@{node.op}"))
+    elif node.op == "variance":
+        if len(node.parameters) > 1 or not all(0 <= p <= 62 for p in node.parameters):
+            run.report(_bad(node, "the shift is one number from 0 to 62"))
+    elif node.parameters:
+        run.report(_bad(node, "it takes only the aggregate"))
+    return LONG
+
+
+def infer_histogram(run: Inference, body: Body, node: syntax.Histogram) -> None:
+    use = infer_aggregate(run, body, node.target, f"@{node.op}")
+    if use is not None:
+        use.read = True
+    shape = histogram_shape(node)
+    if isinstance(shape, str):
+        run.report(_bad(node, shape))
+    elif use is not None and shape not in use.shapes:
+        use.shapes.append(shape)
+
+
+def histogram_shape(node: syntax.Histogram) -> HistogramShape | str:
+    """The shape, or what is wrong with its parameters."""
+    if node.op == "hist_log":
+        return HistogramShape("log") if not node.parameters else "it takes only the aggregate"
+    if len(node.parameters) != 3:
+        return "it takes low, high and step"
+    low, high, step = node.parameters
+    if low >= high:
+        return "low must be less than high"
+    if step <= 0:
+        return "the step must be positive"
+    if (high - low) // step > _LINEAR_BUCKET_LIMIT:
+        return f"more than {_LINEAR_BUCKET_LIMIT} buckets"
+    return HistogramShape("linear", low, high, step)
+
+
+def _bad(node: syntax.Statistic | syntax.Histogram, reason: str) -> Diagnostic:
+    return mistakes.BadParameters(span=node.span, operator=node.op, reason=reason)
+
+
+# -------------------------------------------------------------------------------------------- other operators
+
+
+def infer_binary(run: Inference, body: Body, node: syntax.Binary) -> Cell:
+    match node.op:
+        case "==" | "!=" | "<" | "<=" | ">" | ">=":
+            first = infer(run, body, node.left)
+            agree(run, node.left, first, node.right, infer(run, body, node.right))
+            return LONG
+        case ".":
+            expect(run, body, node.left, Type.STRING)
+            expect(run, body, node.right, Type.STRING)
+            return STRING
+        case _:
+            expect(run, body, node.left, Type.LONG)
+            dead = node.op in ("&&", "||") and truth(node.left, body, run.scope) is (node.op == "||")
+            if not dead:
+                expect(run, body, node.right, Type.LONG)
+            return LONG
+
+
+def infer_conditional(run: Inference, body: Body, node: syntax.Conditional) -> Cell:
+    expect(run, body, node.condition, Type.LONG)
+    first, second = live_arms(node, body, run.scope)
+    if not (first and second):
+        return infer(run, body, node.then if first else node.otherwise)
+    then, otherwise = infer(run, body, node.then), infer(run, body, node.otherwise)
+    agree(run, node.then, then, node.otherwise, otherwise)
+    return then
+
+
+def infer_membership(run: Inference, body: Body, node: syntax.Membership) -> Cell:
+    if not isinstance(node.array, syntax.Name):
+        run.report(mistakes.BadOperand(span=node.array.span, what="`in`", needed="an array on its right"))
+        return LONG
+    use = find_array(run, body, node.array, len(node.indexes))
+    if use is not None:
+        use.read = True
+    infer_keys(run, body, use, node.indexes, None)
+    return LONG
+
+
+# ---------------------------------------------------------------------------------------- calls and printing
+
+
+def infer_call(run: Inference, body: Body, node: syntax.Call, statement: bool = False) -> Cell:
+    chain = run.scope.find_functions(node.name, len(node.arguments), body.file)
+    if chain:
+        return _infer_chain(run, body, node, chain)
+    builtin = run.scope.builtins.get((node.name, len(node.arguments)))
+    if builtin is None:
+        for argument in node.arguments:
+            infer(run, body, argument)
+        arities = run.scope.arities(node.name)
+        similar = () if arities else run.scope.similar_functions(node.name)
+        run.report(
+            mistakes.UnknownFunction(
+                span=node.name_span,
+                name=node.name,
+                arity=len(node.arguments),
+                arities=arities,
+                similar=similar,
+            )
+        )
+        return Cell(doubtful=True)
+    for argument, kind in zip(node.arguments, builtin.parameters, strict=True):
+        expect(run, body, argument, kind)
+    if builtin.result is Type.VOID:
+        if not statement:
+            run.report(mistakes.NoValue(span=node.name_span, name=node.name))
+        return Cell(doubtful=True)
+    return Cell(builtin.result, node.name_span)
+
+
+def _infer_chain(run: Inference, body: Body, node: syntax.Call, chain: tuple[FunctionUse, ...]) -> Cell:
+    cells = [infer(run, body, argument) for argument in node.arguments]
+    for function in chain:
+        for argument, cell, parameter in zip(node.arguments, cells, function.parameters, strict=True):
+            if not unify(parameter.value, cell, blamed(argument)):
+                mismatch_key(run, argument, cell, parameter.value)
+        if function is not chain[0] and not unify(chain[0].result, function.result, node.name_span):
+            mismatch(run, node, function.result, root(chain[0].result).type or Type.LONG)
+    return chain[0].result
+
+
+def infer_print(run: Inference, body: Body, node: syntax.Print) -> Cell:
+    if node.family == "printf" and node.literal is not None:
+        _infer_printf(run, body, node, node.literal)
+    else:
+        for argument in node.arguments:
+            if isinstance(argument, syntax.Histogram) and node.family in ("print", "println"):
+                infer_histogram(run, body, argument)
+            else:
+                infer(run, body, argument)
+    return STRING if node.to_string else LONG
+
+
+def _infer_printf(run: Inference, body: Body, node: syntax.Print, literal: syntax.String) -> None:
+    try:
+        wanted = argument_types(parse_format(literal.value))
+    except BadFormat as mistake:
+        text = mistake.text.decode("utf-8", "replace")
+        run.report(mistakes.BadConversion(span=literal.span, text=text))
+        wanted = None
+    if wanted is None or len(wanted) != len(node.arguments):
+        for argument in node.arguments:
+            infer(run, body, argument)
+        if wanted is not None:
+            given = len(node.arguments)
+            run.report(mistakes.FormatArguments(span=node.span, needed=len(wanted), given=given))
+        return
+    for argument, kind in zip(node.arguments, wanted, strict=True):
+        expect(run, body, argument, kind)
+
+
+# -------------------------------------------------------------------------------- the probed program's variables
+
+
+def infer_target(run: Inference, body: Body, node: syntax.Expression) -> Cell:
+    """`$x`, `@cast(..)` and the like: those that this version has, and a message for the others."""
+    if isinstance(node, syntax.AtOperator) and node.name in ("defined", "probewrite"):
+        return LONG
+    if isinstance(node, syntax.TargetVariable) and is_defined(node, body, run.scope):
+        return STRING if node.special else LONG
+    if isinstance(node, syntax.Member | syntax.Pretty | syntax.AddressOf):
+        inner = node.operand if isinstance(node, syntax.AddressOf) else node.base
+        if isinstance(inner, syntax.Index):
+            inner = inner.base
+        if not isinstance(inner, syntax.Name | syntax.Call):
+            return infer_target(run, body, inner)
+    what = _target_text(node)
+    mistake: Diagnostic
+    if isinstance(node, syntax.AtOperator) and node.name not in ("cast", "var", "entry", "enum", "enumname"):
+        mistake = mistakes.UnsupportedOperator(span=node.span, what=what)
+    elif not body.targets.in_process:
+        mistake = mistakes.OutsideProcessProbe(span=node.span, what=what, probe=body.targets.probe)
+    else:
+        available = tuple(sorted(body.targets.names))
+        mistake = mistakes.TargetVariableUnsupported(span=node.span, what=what, available=available)
+    run.report(mistake)
+    return Cell(doubtful=True)
+
+
+def _target_text(node: syntax.Expression) -> str:
+    match node:
+        case syntax.TargetVariable():
+            return target_name(node)
+        case syntax.AtOperator():
+            return f"@{node.name}"
+        case _:
+            return node.span.text.split("\n")[0][:40]

@@ -1,0 +1,374 @@
+"""From inferred expressions to typed code.
+
+    a["x"] = n + 1   ->  Assign(Element(0, (Text(b"x"),)), "=", Binary("+", Local(0), Number(1)))
+
+Runs after inference has seen everything, and always to its end: where inference has reported a mistake something of the
+right shape is put in its place, and the result is thrown away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, assert_never, cast
+
+from probelang import syntax
+from probelang.artifact import code
+from probelang.artifact.code import Type, type_of
+from probelang.builtins import Builtin
+from probelang.check.cells import root, type_in
+from probelang.check.constants import live_arms, truth
+from probelang.check.formats import BadFormat, parse_format, plain_pieces
+from probelang.check.infer import Inference, blamed, histogram_shape
+from probelang.check.registers import REGISTERS
+from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse
+from probelang.diag import similar_names
+from probelang.diag import types as mistakes
+from probelang.regex import PatternError, TooManyStates, compile_pattern
+from probelang.source import Span
+
+_NOTHING = code.Number(0)
+_TOKEN_LIMIT = 40
+
+
+@dataclass(slots=True, eq=False)
+class Lowering:
+    """`variables` and `functions`: the numbers of those that are kept. `elide`: drop what has no effect."""
+
+    run: Inference
+    variables: dict[GlobalUse, int]
+    functions: dict[FunctionUse, int]
+    elide: bool
+    places: list[code.Place] = field(default_factory=list[code.Place])
+    spans: list[Span] = field(default_factory=list[Span])
+    automata: list[code.Automaton] = field(default_factory=list[code.Automaton])
+    _places: dict[tuple[int, int, int], int] = field(default_factory=dict[tuple[int, int, int], int])
+    _patterns: dict[bytes, int] = field(default_factory=dict[bytes, int])
+
+    def at(self, span: Span) -> int:
+        """The number of a place."""
+        key = (id(span.source), span.start, span.end)
+        number = self._places.get(key)
+        if number is None:
+            number = self._places[key] = len(self.places)
+            line, column = span.line_column
+            token = span.text.split("\n")[0][:_TOKEN_LIMIT]
+            self.places.append(code.Place(span.source.name, line, column, token))
+            self.spans.append(span)
+        return number
+
+    def automaton(self, pattern: syntax.String) -> int:
+        number = self._patterns.get(pattern.value)
+        if number is not None:
+            return number
+        try:
+            automaton = compile_pattern(pattern.value)
+        except PatternError as mistake:
+            self.run.report(mistakes.BadPattern(span=pattern.span, reason=mistake.reason))
+            return 0
+        except TooManyStates as mistake:
+            self.run.report(mistakes.PatternTooLarge(span=pattern.span, limit=mistake.limit))
+            return 0
+        self._patterns[pattern.value] = len(self.automata)
+        self.automata.append(automaton)
+        return self._patterns[pattern.value]
+
+    def dropped(self, use: GlobalUse | LocalUse | None) -> bool:
+        """Whether this is a local that nothing reads."""
+        return self.elide and isinstance(use, LocalUse) and not use.read and not use.bound
+
+
+def is_pure(node: code.Expr) -> bool:
+    """Certainly without effect and without soft error."""
+    return isinstance(node, code.Number | code.Text | code.Local | code.Scalar)
+
+
+def lower(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
+    """An expression whose value is used."""
+    typed = lower_any(low, body, node)
+    if type_of(typed) is Type.VOID:
+        if isinstance(node, syntax.Call) and (node.name, len(node.arguments)) not in low.run.scope.builtins:
+            low.run.report(mistakes.NoValue(span=node.name_span, name=node.name))
+        return _NOTHING
+    return typed
+
+
+def lower_list(low: Lowering, body: Body, nodes: tuple[syntax.Expression, ...]) -> tuple[code.Expr, ...]:
+    return tuple([lower(low, body, n) for n in nodes])
+
+
+def lower_any(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
+    """The same, also where nothing is returned."""
+    match node:
+        case syntax.Number():
+            return code.Number(node.value)
+        case syntax.String():
+            return code.Text(node.value)
+        case syntax.Name() | syntax.Index():
+            return _lower_variable(low, body, node)
+        case syntax.Binary():
+            return _lower_binary(low, body, node)
+        case syntax.Call():
+            return _lower_call(low, body, node)
+        case syntax.Assign():
+            return _lower_assign(low, body, node)
+        case syntax.Increment():
+            place = lower_place(low, body, node.target)
+            if place is None:
+                return _NOTHING
+            delta = 1 if node.op == "++" else -1
+            return code.Step(place, delta, not node.prefix, low.at(blamed(node.target)))
+        case syntax.Unary(op="+"):
+            return lower(low, body, node.operand)
+        case syntax.Unary():
+            return code.Unary(cast(Literal["-", "!", "~"], node.op), lower(low, body, node.operand))
+        case syntax.Print():
+            return _lower_print(low, body, node)
+        case syntax.Conditional():
+            return _lower_conditional(low, body, node)
+        case syntax.RegexMatch():
+            subject = lower(low, body, node.subject)
+            return code.Matches(subject, low.automaton(node.pattern), node.negated, low.at(node.op_span))
+        case syntax.Membership():
+            use = find_array(low, body, node.array)
+            if use is None:
+                return _NOTHING
+            return code.Contains(
+                low.variables[use], lower_keys(low, body, node.indexes), low.at(node.array.span)
+            )
+        case syntax.Statistic():
+            return _lower_statistic(low, body, node)
+        case (
+            syntax.Histogram() | syntax.TargetVariable() | syntax.AtOperator() | syntax.Member() | syntax.Pretty()
+            | syntax.AddressOf()
+        ):  # fmt: skip
+            return _lower_target(low, body, node)
+        case _:
+            assert_never(node)
+
+
+# ------------------------------------------------------------------------------------------------ variables
+
+
+def find(low: Lowering, body: Body, name: syntax.Name) -> GlobalUse | LocalUse | None:
+    """None where inference found a mistake."""
+    local = body.locals.get(name.name)
+    if local is not None and (local.bound or low.run.scope.find_global(name.name, body.file) is None):
+        return local
+    return low.run.scope.find_global(name.name, body.file)
+
+
+def find_array(low: Lowering, body: Body, node: syntax.Expression) -> GlobalUse | None:
+    use = find(low, body, node) if isinstance(node, syntax.Name) else None
+    return use if isinstance(use, GlobalUse) and use in low.variables else None
+
+
+def lower_keys(
+    low: Lowering, body: Body, indexes: tuple[syntax.Expression | None, ...]
+) -> tuple[code.Expr | None, ...]:
+    return tuple([None if i is None else lower(low, body, i) for i in indexes])
+
+
+def full_keys(low: Lowering, body: Body, node: syntax.Index) -> tuple[code.Expr, ...]:
+    return tuple([lower(low, body, i) for i in node.indexes if i is not None])
+
+
+def lower_place(
+    low: Lowering, body: Body, node: syntax.Expression
+) -> code.Local | code.Scalar | code.Element | None:
+    """What is read or assigned to; None for a local that is dropped, and after a mistake."""
+    match node:
+        case syntax.Name():
+            use = find(low, body, node)
+            if isinstance(use, LocalUse):
+                return None if low.dropped(use) or use.slot < 0 else code.Local(use.slot, value_type(use))
+            if use is None or use not in low.variables:
+                return None
+            return code.Scalar(low.variables[use], value_type(use))
+        case syntax.Index(base=syntax.Name() as base):
+            array = find_array(low, body, base)
+            if array is None:
+                return None
+            index = full_keys(low, body, node)
+            return code.Element(low.variables[array], index, value_type(array), low.at(base.span))
+        case _:
+            return None
+
+
+def value_type(use: GlobalUse | LocalUse) -> Type:
+    return type_in(use.value) or Type.LONG
+
+
+def _lower_variable(low: Lowering, body: Body, node: syntax.Name | syntax.Index) -> code.Expr:
+    if isinstance(node, syntax.Index) and isinstance(node.base, syntax.Histogram):
+        histogram = lower_histogram(low, body, node.base)
+        bucket = node.indexes[0]
+        if histogram is None or bucket is None:
+            return _NOTHING
+        return code.BucketCount(histogram, lower(low, body, bucket), low.at(node.base.span))
+    place = lower_place(low, body, node)
+    return _NOTHING if place is None or place.type not in (Type.LONG, Type.STRING) else place
+
+
+def _lower_assign(low: Lowering, body: Body, node: syntax.Assign) -> code.Expr:
+    at = low.at(blamed(node.target))
+    if node.op == "<<<":
+        place = lower_place(low, body, node.target)
+        value = lower(low, body, node.value)
+        if isinstance(place, code.Scalar | code.Element):
+            return code.Accumulate(place, value, at)
+        return value
+    place = lower_place(low, body, node.target)
+    value = lower(low, body, node.value)
+    if place is None:
+        return value
+    return code.Assign(place, node.op[:-1] or "=", value, place.type, at)
+
+
+# ------------------------------------------------------------------------------------------------- operators
+
+
+def _lower_binary(low: Lowering, body: Body, node: syntax.Binary) -> code.Expr:
+    match node.op:
+        case ".":
+            return code.Concat(_concatenated(low, body, node))
+        case "&&" | "||" as op:
+            if truth(node.left, body, low.run.scope) is (op == "||"):
+                return code.Number(int(op == "||"))
+            return code.Logical(op, lower(low, body, node.left), lower(low, body, node.right))
+        case "==" | "!=" | "<" | "<=" | ">" | ">=" as op:
+            return code.Compare(op, lower(low, body, node.left), lower(low, body, node.right))
+        case "+" | "-" | "*" | "/" | "%" | "&" | "|" | "^" | "<<" | ">>" | ">>>" as op:
+            left, right = lower(low, body, node.left), lower(low, body, node.right)
+            return code.Binary(op, left, right, low.at(node.op_span))
+        case _:
+            raise AssertionError(node.op)
+
+
+def _concatenated(low: Lowering, body: Body, node: syntax.Expression) -> tuple[code.Expr, ...]:
+    """`a . b . c` is one concatenation, cut once."""
+    tail: list[code.Expr] = []
+    while isinstance(node, syntax.Binary) and node.op == ".":
+        tail.append(lower(low, body, node.right))
+        node = node.left
+    tail.append(lower(low, body, node))
+    return tuple(reversed(tail))
+
+
+def _lower_conditional(low: Lowering, body: Body, node: syntax.Conditional) -> code.Expr:
+    first, second = live_arms(node, body, low.run.scope)
+    if not (first and second):
+        return lower(low, body, node.then if first else node.otherwise)
+    condition, then = lower(low, body, node.condition), lower(low, body, node.then)
+    return code.Choose(condition, then, lower(low, body, node.otherwise), type_of(then))
+
+
+def _lower_statistic(low: Lowering, body: Body, node: syntax.Statistic) -> code.Expr:
+    aggregate = _aggregate(low, body, node.target)
+    if aggregate is None:
+        return _NOTHING
+    op = cast(Literal["count", "sum", "min", "max", "avg", "variance"], node.op)
+    return code.Extract(op, *aggregate, node.parameters, low.at(node.span))
+
+
+def _aggregate(
+    low: Lowering, body: Body, node: syntax.Expression
+) -> tuple[int, tuple[code.Expr, ...] | None] | None:
+    """The number of the variable, and the keys."""
+    if isinstance(node, syntax.Index):
+        array = find_array(low, body, node.base)
+        return None if array is None else (low.variables[array], full_keys(low, body, node))
+    use = find_array(low, body, node)
+    return None if use is None else (low.variables[use], None)
+
+
+def lower_histogram(low: Lowering, body: Body, node: syntax.Histogram) -> code.Histogram | None:
+    aggregate, shape = _aggregate(low, body, node.target), histogram_shape(node)
+    if aggregate is None or isinstance(shape, str):
+        return None
+    return code.Histogram(*aggregate, shape, low.at(node.span))
+
+
+# -------------------------------------------------------------------------------------------- calls and output
+
+
+def _lower_call(low: Lowering, body: Body, node: syntax.Call) -> code.Expr:
+    arguments = lower_list(low, body, node.arguments)
+    chain = low.run.scope.find_functions(node.name, len(arguments), body.file)
+    at = low.at(node.name_span)
+    if chain:
+        numbers = tuple([low.functions[f] for f in chain if f in low.functions])
+        return code.Invoke(numbers, arguments, type_in(chain[0].result) or Type.VOID, at)
+    builtin = low.run.scope.builtins.get((node.name, len(arguments)))
+    if builtin is None:
+        return _NOTHING
+    _check_register(low, node, builtin)
+    return code.Call(builtin.name, arguments, builtin.result, at)
+
+
+def _check_register(low: Lowering, node: syntax.Call, builtin: Builtin) -> None:
+    """The register's number is needed when the program is compiled."""
+    if builtin.name not in ("register", "u_register"):
+        return
+    argument = node.arguments[0]
+    if not isinstance(argument, syntax.String):
+        low.run.report(mistakes.UnknownRegister(span=argument.span, name=""))
+        return
+    name = argument.value.decode("latin-1")
+    if name not in REGISTERS:
+        similar = similar_names(name, REGISTERS)
+        low.run.report(mistakes.UnknownRegister(span=argument.span, name=name, similar=similar))
+
+
+def _lower_print(low: Lowering, body: Body, node: syntax.Print) -> code.Expr:
+    arguments: list[code.Expr | code.Histogram] = []
+    for argument in node.arguments:
+        if isinstance(argument, syntax.Histogram):
+            arguments.append(lower_histogram(low, body, argument) or _NOTHING)
+        else:
+            arguments.append(lower(low, body, argument))
+    pieces = _print_pieces(node, arguments)
+    at = low.at(node.span)
+    make = code.Format if node.to_string else code.Print
+    return make(pieces, tuple(arguments), at)
+
+
+def _print_pieces(node: syntax.Print, arguments: list[code.Expr | code.Histogram]) -> tuple[code.Piece, ...]:
+    literal = node.literal.value if node.literal is not None else b""
+    if node.family == "printf":
+        try:
+            return parse_format(literal)
+        except BadFormat:
+            return ()
+    types = [None if isinstance(a, code.Histogram) else type_of(a) for a in arguments]
+    return plain_pieces(types, literal, newline=node.family in ("println", "printdln"))
+
+
+# ------------------------------------------------------------------------------------------------- $variables
+
+
+def _lower_target(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
+    match node:
+        case syntax.AtOperator(name="defined" | "probewrite"):
+            return code.Number(int(truth(node, body, low.run.scope) is True))
+        case syntax.TargetVariable(special=True):
+            # only PLT probes have `$$name`: the name of the slot, which is the name of their point
+            return code.Call("ppfunc", (), Type.STRING, low.at(node.span))
+        case syntax.TargetVariable(name="syscall"):
+            return code.Call("syscall_number", (), Type.LONG, low.at(node.span))
+        case syntax.TargetVariable(name="return"):
+            return code.Call("syscall_return", (), Type.LONG, low.at(node.span))
+        case syntax.TargetVariable() if node.name.startswith("arg") and node.name[3:].isdecimal():
+            return code.Call("syscall_arg", (code.Number(int(node.name[3:])),), Type.LONG, low.at(node.span))
+        case _:
+            return _NOTHING
+
+
+def check_resolved(low: Lowering, use: LocalUse) -> None:
+    """A local that is read, or kept, must have a type."""
+    cell = root(use.value)
+    if cell.doubtful or low.dropped(use):
+        return
+    if cell.type is None:
+        low.run.report(mistakes.UnresolvedType(span=use.first_use, name=use.name))
+    elif cell.type not in (Type.LONG, Type.STRING):
+        low.run.report(mistakes.StatsAsValue(span=use.first_use, name=use.name))

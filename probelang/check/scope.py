@@ -1,0 +1,175 @@
+"""What names mean: globals, functions and locals of a program, with what inference has learnt of them.
+
+    global a            ->  GlobalUse(name="a", arity=None, value=Cell(), keys=())
+    a["x"] <<< 1        ->  arity=1, keys=(string,), value=stats, written
+
+These are the working objects of one check, filled in as it goes; nothing of them leaves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from probelang import resolved, syntax
+from probelang.artifact.code import HistogramShape
+from probelang.builtins import Builtin
+from probelang.check.cells import Cell
+from probelang.diag import similar_names
+from probelang.source import Span
+
+
+@dataclass(slots=True, eq=False)
+class GlobalUse:
+    """`arity` None: not known yet; 0: a scalar. `first_use`: of any kind."""
+
+    name: str
+    declared: resolved.Global
+    value: Cell = field(default_factory=Cell)
+    keys: tuple[Cell, ...] = ()
+    arity: int | None = None
+    arity_origin: Span | None = None
+    first_use: Span | None = None
+    read: bool = False
+    written: bool = False
+    operators: set[str] = field(default_factory=set[str])
+    shapes: list[HistogramShape] = field(default_factory=list[HistogramShape])
+
+
+@dataclass(slots=True, eq=False)
+class LocalUse:
+    """`bound`: a parameter, a key of foreach or the variable of catch, which something else than an assignment sets."""
+
+    name: str
+    first_use: Span
+    value: Cell = field(default_factory=Cell)
+    read: bool = False
+    written: bool = False
+    bound: bool = False
+    slot: int = -1
+
+
+@dataclass(slots=True, eq=False)
+class FunctionUse:
+    """`chain` index order is that of the program; `returns`: a `return` with a value was seen."""
+
+    declared: resolved.Function
+    locals: dict[str, LocalUse]
+    parameters: tuple[LocalUse, ...]
+    result: Cell = field(default_factory=Cell)
+    returns: bool = False
+    bare_returns: list[Span] = field(default_factory=list[Span])
+    targets: Targets | None = None
+    reached: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.declared.declaration.name
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Which `$names` there are, with the builtin (and its argument) that each stands for, and `probe`: the point's name.
+    `in_process` is false in begin, end and timer probes."""
+
+    in_process: bool
+    probe: str = ""
+    names: frozenset[str] = frozenset()
+
+    def meet(self, other: Targets) -> Targets:
+        """What is there in both."""
+        keep = other if self.in_process else self
+        return Targets(self.in_process and other.in_process, keep.probe, self.names & other.names)
+
+
+@dataclass(slots=True, eq=False)
+class Body:
+    """One piece of code being checked. Parts of a probe share `locals`; `written_elsewhere` are the names that the
+    other parts of the probe write (for @probewrite)."""
+
+    file: str
+    library: bool
+    targets: Targets
+    locals: dict[str, LocalUse]
+    function: FunctionUse | None = None
+    written_elsewhere: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """All globals and functions, by name."""
+
+    globals: tuple[GlobalUse, ...]
+    functions: tuple[FunctionUse, ...]
+    builtins: Mapping[tuple[str, int], Builtin]
+    by_name: dict[str, list[GlobalUse]]
+    by_signature: dict[tuple[str, int], list[FunctionUse]]
+
+    def find_global(self, name: str, file: str) -> GlobalUse | None:
+        """A private one of this file before a public one."""
+        found: GlobalUse | None = None
+        for use in self.by_name.get(name, ()):
+            if use.declared.declaration.private:
+                if use.declared.file == file:
+                    return use
+            elif found is None:
+                found = use
+        return found
+
+    def find_functions(self, name: str, arity: int, file: str) -> tuple[FunctionUse, ...]:
+        """The chain of overloads in the order to try; private ones of this file hide public ones."""
+        known = self.by_signature.get((name, arity), ())
+        own = [f for f in known if f.declared.declaration.private and f.declared.file == file]
+        chain = own or [f for f in known if not f.declared.declaration.private]
+        return tuple(sorted(chain, key=priority))
+
+    def arities(self, name: str) -> tuple[int, ...]:
+        known = {arity for known, arity in (*self.by_signature, *self.builtins) if known == name}
+        return tuple(sorted(known))
+
+    def similar_functions(self, name: str) -> tuple[str, ...]:
+        return similar_names(name, sorted({known for known, _ in (*self.by_signature, *self.builtins)}))
+
+    def similar_globals(self, name: str) -> tuple[str, ...]:
+        return similar_names(name, self.by_name)
+
+
+def priority(function: FunctionUse) -> int:
+    """User scripts come before the library unless they say otherwise."""
+    given = function.declared.declaration.priority
+    return given if given is not None else int(function.declared.library)
+
+
+def make_scope(program: resolved.Program, builtins: Mapping[tuple[str, int], Builtin]) -> Scope:
+    globals_ = tuple(GlobalUse(g.declaration.name, g) for g in program.globals)
+    functions = tuple(_function_use(f) for f in program.functions)
+    by_name: dict[str, list[GlobalUse]] = {}
+    for use in globals_:
+        by_name.setdefault(use.name, []).append(use)
+    by_signature: dict[tuple[str, int], list[FunctionUse]] = {}
+    for function in functions:
+        by_signature.setdefault((function.name, len(function.parameters)), []).append(function)
+    return Scope(globals_, functions, builtins, by_name, by_signature)
+
+
+def _function_use(function: resolved.Function) -> FunctionUse:
+    parameters = tuple(_parameter(p) for p in function.declaration.parameters)
+    return FunctionUse(function, {p.name: p for p in parameters}, parameters)
+
+
+def _parameter(parameter: syntax.Parameter) -> LocalUse:
+    return LocalUse(parameter.name, parameter.span, bound=True, written=True)
+
+
+def written_names(code: Iterable[syntax.Block]) -> frozenset[str]:
+    """Names of variables (`$x` as `x` too) that the code assigns to."""
+    from probelang.check.walk import everything
+
+    names: set[str] = set()
+    for block in code:
+        for node in everything(block):
+            if isinstance(node, syntax.Assign | syntax.Increment):
+                target = node.target.base if isinstance(node.target, syntax.Index) else node.target
+                if isinstance(target, syntax.Name | syntax.TargetVariable):
+                    names.add(target.name)
+    return frozenset(names)
