@@ -1,0 +1,183 @@
+"""One program or library: what it is called, where its code lies, which functions it has.
+
+    binary = open_binary("/usr/bin/python3.11")
+    find_functions(binary, "PyObject_Mall*")  ->  (Function("PyObject_Malloc", address=0x..., offset=0x..., ...),)
+
+Names come from `.symtab`; where it is stripped, from a separate debug file of the same build-id, from
+`.gnu_debugdata`, and from `.dynsym`.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from probelang.diag.target import NotProbeable
+from probelang.dwarf.image import (
+    ET_EXEC,
+    SHT_DYNSYM,
+    SHT_NOBITS,
+    SHT_SYMTAB,
+    BinaryError,
+    Image,
+    build_id,
+    parse_image,
+    read_image,
+)
+from probelang.dwarf.symbols import ENTRY, Symbol, SymbolTable, read_table
+
+DEBUG_FOLDER = "/usr/lib/debug"
+# more than this after decompression is no symbol table
+MAXIMUM_DEBUGDATA_BYTES = 256 << 20
+DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_FLAGS_1 = 5, 6, 10, 1, 15, 29, 0x6FFFFFFB
+DF_1_PIE = 0x08000000
+GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".note.go.buildid")
+
+Kind = Literal["exec", "pie", "library"]
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`kind`: "exec" is loaded at its own addresses, "pie" and "library" anywhere. `stripped`: only `.dynsym` names its
+    functions. `go`: made by the Go compiler, whose stacks move."""
+
+    image: Image
+    build_id: str
+    kind: Kind
+    tables: tuple[SymbolTable, ...]
+    stripped: bool
+    go: bool
+
+    @property
+    def path(self) -> str:
+        return self.image.path
+
+    def symbols(self) -> Iterator[Symbol]:
+        """Every function symbol that lies in code, aliases and duplicates included."""
+        for table in self.tables:
+            yield from self._in_code(table.functions())
+
+    def symbols_named(self, name: bytes) -> list[Symbol]:
+        return [s for table in self.tables for s in self._in_code(table.find(name))]
+
+    def _in_code(self, symbols: Iterator[Symbol] | list[Symbol]) -> Iterator[Symbol]:
+        ranges = code_ranges(self.image)
+        for symbol in symbols:
+            for start, end in ranges:
+                if start <= symbol.address < end:
+                    yield symbol
+                    break
+
+
+def open_binary(path: str, debug_folder: str = DEBUG_FOLDER) -> Binary:
+    """Raises BinaryError when the file is missing, no ELF file, damaged, or not for this machine."""
+    image = read_image(path)
+    text = image.section(".text")
+    if text is not None and text.type == SHT_NOBITS:
+        raise BinaryError(NotProbeable(path=path, kind="a file of debug information"))
+    identity = build_id(image)
+    tables, stripped = _tables(image, identity, debug_folder)
+    go = any(s.name in GO_SECTIONS for s in image.sections)
+    return Binary(image, identity, _kind(image), tables, stripped, go)
+
+
+def code_ranges(image: Image) -> tuple[tuple[int, int], ...]:
+    """Address ranges of executable sections; of executable segments, where there are no section headers."""
+    if image.sections:
+        return tuple((s.address, s.end) for s in image.sections if s.executable and s.size)
+    return tuple((s.address, s.address + s.file_size) for s in image.segments if s.executable)
+
+
+def _kind(image: Image) -> Kind:
+    if image.type == ET_EXEC:
+        return "exec"
+    # a PIE is an ET_DYN like a library; static ones have no interpreter but the flag (glibc elf.h, DF_1_PIE)
+    flags = next((value for tag, value in dynamic_entries(image) if tag == DT_FLAGS_1), 0)
+    return "pie" if flags & DF_1_PIE or (image.interpreted and not _has_soname(image)) else "library"
+
+
+def _has_soname(image: Image) -> bool:
+    return any(tag == 14 for tag, _ in dynamic_entries(image))  # DT_SONAME: libc.so.6 has an interpreter too
+
+
+def dynamic_entries(image: Image) -> list[tuple[int, int]]:
+    """Tags and values of the dynamic section, up to DT_NULL."""
+    if image.dynamic is None:
+        return []
+    offset, size = image.dynamic
+    data = image.bytes_at(offset, size & ~15, "the dynamic segment")
+    entries: list[tuple[int, int]] = []
+    for tag, value in struct.iter_unpack("<qQ", data):
+        if tag == 0:
+            break
+        entries.append((tag, value))
+    return entries
+
+
+def dynamic_strings(image: Image, *tags: int) -> list[str]:
+    """The strings of these dynamic tags, in order: DT_NEEDED, DT_RUNPATH, ..."""
+    entries = dynamic_entries(image)
+    table = dict(entries)
+    start = image.offset_of(table.get(DT_STRTAB, 0))
+    if start is None:
+        return []
+    strings = image.bytes_at(start, table.get(DT_STRSZ, 0), "the dynamic string table")
+    found = (strings[v : strings.find(b"\0", v)] for tag, v in entries if tag in tags and v < len(strings))
+    return [os.fsdecode(text) for text in found]
+
+
+def _tables(image: Image, identity: str, debug_folder: str) -> tuple[tuple[SymbolTable, ...], bool]:
+    section = image.section_of_type(SHT_SYMTAB)
+    if section is not None:
+        return (read_table(image, section),), False
+    dynamic = image.section_of_type(SHT_DYNSYM)
+    if dynamic is not None:
+        tables: tuple[SymbolTable, ...] = (read_table(image, dynamic),)
+    else:
+        tables = _dynamic_table(image)
+    separate = _separate_table(identity, debug_folder) or _embedded_table(image)
+    return (*tables, *separate), not separate
+
+
+def _dynamic_table(image: Image) -> tuple[SymbolTable, ...]:
+    """`.dynsym` without section headers. Its length stands nowhere, but linkers put the strings right behind it."""
+    entries = dict(dynamic_entries(image))
+    symbols, strings = entries.get(DT_SYMTAB, 0), entries.get(DT_STRTAB, 0)
+    start, text = image.offset_of(symbols), image.offset_of(strings)
+    if start is None or text is None or text <= start:
+        return ()
+    size = (text - start) // ENTRY.size * ENTRY.size
+    return (
+        SymbolTable(image.data[start : start + size], image.data[text : text + entries.get(DT_STRSZ, 0)]),
+    )
+
+
+def _separate_table(identity: str, folder: str) -> tuple[SymbolTable, ...]:
+    """The symbol table of the debug file with this build-id; a damaged one is as good as none."""
+    if len(identity) < 4:
+        return ()
+    try:
+        image = read_image(f"{folder}/.build-id/{identity[:2]}/{identity[2:]}.debug")
+        section = image.section_of_type(SHT_SYMTAB)
+        return () if section is None else (read_table(image, section),)
+    except BinaryError:
+        return ()
+
+
+def _embedded_table(image: Image) -> tuple[SymbolTable, ...]:
+    """`.gnu_debugdata`: an xz-compressed ELF file with the function symbols that `.dynsym` lacks (Fedora's way)."""
+    section = image.section(".gnu_debugdata")
+    if section is None:
+        return ()
+    import lzma  # only for the few files that need it
+
+    try:
+        data = lzma.LZMADecompressor().decompress(image.contents(section), MAXIMUM_DEBUGDATA_BYTES)
+        inner = parse_image(image.path, data)
+        table = inner.section_of_type(SHT_SYMTAB)
+        return () if table is None else (read_table(inner, table),)
+    except (lzma.LZMAError, BinaryError):
+        return ()
