@@ -15,6 +15,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Self
 
 from probelang.artifact.btf import own_functions
 from probelang.artifact.elf import SHT_NOBITS, ElfObject
@@ -71,7 +72,7 @@ class Loaded:
             os.close(m.fd)
         self.programs, self.maps = {}, {}
 
-    def __enter__(self) -> Loaded:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
