@@ -1,0 +1,146 @@
+"""Runs string routines in the kernel: one program calls whichever routine a word of its frame names, with arguments that the
+test has put there.
+
+    with Machine({"find": FIND}) as machine:
+        machine.call("find", b"hello", b"l", 0)  ->  2
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import llvmlite.binding as llvm
+
+import probelang.llvm.emitter as emitting
+from probelang import typed
+from probelang.artifact.limits import Limits
+from probelang.artifact.manifest import VERSION, Manifest, MapSpec, ProgramSpec
+from probelang.artifact.object import finish_object
+from probelang.layout.place import text_capacity
+from probelang.layout.program import Program
+from probelang.llvm.builder import Pointer, Value
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.module import Module
+from probelang.options import Options
+from probelang.runtime import bpf
+from probelang.runtime.load import load_object
+
+Build = Callable[[Emitter, list[Value]], None]
+Routine = tuple[Sequence[str], Build]
+BUFFERS = 5
+F_MMAPABLE = 1 << 10
+
+
+def empty_program(string_size: int) -> Program:
+    """A program without probes, for modules that hold only routines."""
+    source = typed.Program((), (), (), (), (), ())
+    words = tuple((name, 8 * i) for i, name in enumerate(("state", "lost", "skipped", "errors", "cut")))
+    maps = (MapSpec("frames", "array", 4, 8, 1),)
+    return Program(source, (), maps, (), (), (), (), words, 64, (), None, text_capacity(string_size))
+
+
+class Machine:
+    """See the module. Strings among the arguments go into buffers 0, 1, ... of the frame, whose offsets the routine gets."""
+
+    def __init__(
+        self, routines: Mapping[str, Routine], string_size: int = 256, sleepable: bool = False
+    ) -> None:
+        self.names = list(routines)
+        self.string_size = string_size
+        self.module = Module(empty_program(string_size), Options(limits=Limits(string_size=string_size)))
+        base = self.module.frame_end
+        self.arguments = base
+        self.buffers = [base + 128 + i * self.module.header.buffer_size for i in range(BUFFERS)]
+        self.module.frame_end = base + 128 + BUFFERS * self.module.header.buffer_size
+        self._write(routines)
+        frame_size = self.module.frame_size()
+        maps = (MapSpec("frames", "array", 4, frame_size, 1, F_MMAPABLE),)
+        manifest = Manifest(
+            VERSION, "0", self.module.options.limits, (), (), (), (), (), (), maps,
+            (ProgramSpec("main", "raw_tp/main", "host", sleepable),), (), self.module.manifest_constants(), self.module.program.words,
+        )  # fmt: skip
+        code, self.assembly = compile_module(self.module.text())
+        data = finish_object(code, manifest, self.module.infos, list(self.module.kfuncs), frame_size)
+        self.loaded = load_object(data, features=frozenset())
+        size = -(-frame_size // mmap.PAGESIZE) * mmap.PAGESIZE
+        self.memory = mmap.mmap(self.loaded.maps["frames"].fd, size)
+
+    def _write(self, routines: Mapping[str, Routine]) -> None:
+        e = Emitter(self.module, "handler", "main", (("ctx", Pointer),), section="raw_tp/main")
+        key = e.alloca(8)
+        e.store(key, 0)
+        frame = e.helper_pointer(emitting.MAP_LOOKUP, e.map("frames"), key)
+        with e.when(e.is_null(frame)):
+            e.ret(0)
+        e.frame = frame
+        e.top = self.module.frame_end
+        chosen = e.load(e.at(self.arguments))
+        for number, (name, (parameters, build)) in enumerate(routines.items()):
+            with e.when(e.compare("eq", chosen, number)):
+                values = [e.load(e.at(self.arguments + 16 + 8 * i)) for i in range(len(parameters))]
+                e.store(e.at(self.arguments + 8), e.routine(name, parameters, build, *values))
+                e.ret(0)
+        e.ret(0)
+        self.module.add(e, "global", (("ctx", "context"),))
+
+    def close(self) -> None:
+        self.memory.close()
+        self.loaded.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def call(self, name: str, *arguments: int | bytes) -> int:
+        """The routine's result as a signed number."""
+        words = [self.names.index(name), 0]
+        used = 0
+        for argument in arguments:
+            if isinstance(argument, bytes):
+                self.set_buffer(used, argument)
+                words.append(self.buffers[used])
+                used += 1
+            else:
+                words.append(argument & (1 << 64) - 1)
+        self.memory[self.arguments : self.arguments + 8 * len(words)] = struct.pack(f"<{len(words)}Q", *words)
+        bpf.test_run(self.loaded.programs["main"])
+        result: int = struct.unpack_from("<q", self.memory, self.arguments + 8)[0]
+        return result
+
+    def set_buffer(self, number: int, content: bytes) -> None:
+        at = self.buffers[number]
+        # what lies behind a string is garbage, as in a real frame
+        self.memory[at + 8 : at + self.module.header.buffer_size] = b"\xa5" * (
+            self.module.header.buffer_size - 8
+        )
+        self.memory[at : at + 8 + len(content)] = struct.pack("<Q", len(content)) + content
+
+    def buffer(self, number: int) -> bytes:
+        at = self.buffers[number]
+        (length,) = struct.unpack_from("<Q", self.memory, at)
+        return bytes(self.memory[at + 8 : at + 8 + length])
+
+
+def compile_module(text: str) -> tuple[bytes, str]:
+    """Object and assembly text."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    if os.environ.get("DUMP"):
+        print(text)
+    module = llvm.parse_assembly(text.replace("@license =", "@_license ="))
+    machine = llvm.Target.from_triple("bpf").create_target_machine(cpu="v3", opt=2)
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
+    options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    assembly = machine.emit_assembly(module)
+    return machine.emit_object(module), assembly
