@@ -6,17 +6,23 @@ Compiling is pure: same source, same binaries, same `Options`, same bytes. What 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from probelang.artifact.limits import Limits
 
 
+def _running_release() -> str:
+    return os.uname().release
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """`arguments`: the script's own ($1 ...). `overrides`: -G name=value. `include`: -I folders. `command`: the executable
     that -c runs (what `process` without argument means); `pid`: -x. `library_path`: folders of libraries after
-    `include`. `elide`: drop unused variables and functions (off: -u)."""
+    `include`. `elide`: drop unused variables and functions (off: -u). `kernel_release`: what `kernel_v` of `%( %)`
+    compares with."""
 
     arguments: tuple[str, ...] = ()
     overrides: tuple[tuple[str, str], ...] = ()
@@ -28,3 +34,4 @@ class Options:
     features: frozenset[str] = frozenset()
     elide: bool = True
     architecture: str = "x86_64"
+    kernel_release: str = field(default_factory=_running_release)
