@@ -28,25 +28,33 @@ def _demangler() -> Demangler:
     """The system's demangler; loaded once, when the first C++ name is met."""
     for name in LIBRARIES:
         try:
-            function = ctypes.CDLL(name).__cxa_demangle
+            return _bind(ctypes.CDLL(name), ctypes.CDLL(None))
         except (OSError, AttributeError):
             continue
-        function.restype = ctypes.c_void_p
-        function.argtypes = (ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int))
-        free = ctypes.CDLL(None).free
-        free.argtypes = (ctypes.c_void_p,)
+    return _as_text
 
-        def call(mangled: bytes) -> str:
-            status = ctypes.c_int()
-            address = function(mangled, None, None, ctypes.byref(status))
-            if not address:
-                return mangled.decode("utf-8", "surrogateescape")
-            text = ctypes.string_at(address).decode("utf-8", "surrogateescape")
-            free(address)
-            return RUST_HASH.sub("", text)
 
-        return call
-    return lambda mangled: mangled.decode("utf-8", "surrogateescape")
+def _bind(library: ctypes.CDLL, libc: ctypes.CDLL) -> Demangler:
+    function, free = library["__cxa_demangle"], libc["free"]
+    function.restype = ctypes.c_void_p
+    function.argtypes = (ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int))
+    free.restype = None
+    free.argtypes = (ctypes.c_void_p,)
+    status = ctypes.c_int()
+
+    def call(mangled: bytes) -> str:
+        address = function(mangled, None, None, ctypes.byref(status))
+        if not address:
+            return _as_text(mangled)
+        text = _as_text(ctypes.string_at(address))
+        free(address)
+        return RUST_HASH.sub("", text)
+
+    return call
+
+
+def _as_text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
 
 
 def demangle(name: bytes) -> str:

@@ -21,6 +21,7 @@ from probelang.dwarf.image import SHT_NOBITS, Image, Section, corrupt
 
 ENTRY = struct.Struct("<IBBHQQ")
 STT_FUNC, STT_GNU_IFUNC = 2, 10
+FUNCTIONS = (STT_FUNC, STT_GNU_IFUNC)
 STB_LOCAL = 0
 SHN_UNDEF, SHN_ABS = 0, 0xFFF1
 # above this many places a name occurs at (short names are tails of many others), one walk is cheaper
@@ -51,7 +52,7 @@ class SymbolTable:
         find = strings.find
         for name, info, _, shndx, value, size in ENTRY.iter_unpack(self.entries):
             kind = info & 15
-            if (kind == STT_FUNC or kind == STT_GNU_IFUNC) and shndx != SHN_UNDEF and value:
+            if kind in FUNCTIONS and shndx != SHN_UNDEF and value:
                 text = strings[name : find(b"\0", name)]
                 if b"@" in text:  # `memcpy@@GLIBC_2.14` in .symtab
                     text = text[: text.index(b"@")]
@@ -68,7 +69,7 @@ class SymbolTable:
         return [
             Symbol(name, value, size, info >> 4 != STB_LOCAL, info & 15 == STT_GNU_IFUNC)
             for _, info, _, shndx, value, size in rows
-            if info & 15 in (STT_FUNC, STT_GNU_IFUNC) and shndx != SHN_UNDEF and value
+            if info & 15 in FUNCTIONS and shndx != SHN_UNDEF and value
         ]
 
     def _places(self, name: bytes) -> list[int]:
