@@ -16,7 +16,7 @@ test-all: setup
 	$(PYTHON) -m pytest
 
 bench: setup
-	$(PYTHON) -m bench
+	$(PYTHON) bench/measure.py
 
 LINTERS := lint-style lint-format lint-mypy lint-pyright
 .PHONY: $(LINTERS)

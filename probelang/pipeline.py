@@ -38,11 +38,17 @@ def _ignore_warnings(warnings: Sequence[Diagnostic]) -> None: ...
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Who watches a compilation: `emit` after each stage, `timed` after each phase, `warn` with its warnings."""
+    """Who watches a compilation: `emit` after each stage, `timed` after each phase, `warn` with its warnings. `stage`: the one
+    that is asked for with --emit."""
 
     emit: Callable[[str, object], None] = _ignore_stage
     timed: Callable[[str, float], None] = _ignore_time
     warn: Callable[[Sequence[Diagnostic]], None] = _ignore_warnings
+    stage: str | None = None
+
+    def wants(self, stage: str) -> bool:
+        """For what is costly to make and used by no later phase."""
+        return self.stage == stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ def phase(name: str, source: SourceFile, hooks: Hooks) -> Iterator[None]:
     started = time.perf_counter()
     try:
         yield
-    except (CompileError, Stop):
+    except (CompileError, Stop, BrokenPipeError):
         raise
     except RecursionError:
         raise CompileError([NestedTooDeeply(path=source.name)]) from None
@@ -78,13 +84,14 @@ class Stop(Exception):
 def parse_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> syntax.Program:
     """Tokens, preprocessor and grammar."""
     with phase("parse", source, hooks):
-        from probelang.library import LibrarySet
-        from probelang.parse import parse
+        from probelang.parse import parse, tokenize
 
-        libraries = LibrarySet.open(options)
-        program = parse(source, options, libraries.macros())
-        hooks.emit("syntax", program)
-    return program
+        if hooks.wants("tokens"):
+            hooks.emit("tokens", tokenize(source, options))
+        parsed = parse(source, options)
+        hooks.emit("syntax", parsed.program)
+    hooks.warn(parsed.warnings)
+    return parsed.program
 
 
 def type_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> typed.Program:
@@ -94,13 +101,15 @@ def type_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> t
         from probelang.resolve import resolve
 
         resolved = resolve(program, options)
-        hooks.emit("resolved", resolved)
+        hooks.emit("resolved", resolved.program)
+    hooks.warn(resolved.warnings)
     with phase("check", source, hooks):
         from probelang.check import check
 
-        checked = check(resolved, options)
-        hooks.emit("typed", checked)
-    return checked
+        checked = check(resolved.program, options)
+        hooks.emit("typed", checked.program)
+    hooks.warn(checked.warnings)
+    return checked.program
 
 
 def compile_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> Artifact:

@@ -23,13 +23,13 @@ class Watch:
     shown: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
     def hooks(self) -> Hooks:
-        return Hooks(self.emit, self.timed, self.warn)
+        return Hooks(self.emit, self.timed, self.warn, self.stage)
 
     def emit(self, stage: str, value: object) -> None:
         if stage == self.stage:
             from probelang.cli.dump import dump
 
-            sys.stdout.write(dump(value))
+            sys.stdout.write(dump(stage, value))
             raise Stop
 
     def timed(self, phase: str, seconds: float) -> None:

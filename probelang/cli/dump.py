@@ -10,14 +10,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from typing import cast
 
+from probelang import syntax, typed
 from probelang.source import SourceFile, Span, decode_text
 
 WIDTH = 110
 
 
-def dump(value: object) -> str:
-    """Any stage's value; text (LLVM, assembly, JSON) as it is."""
+def dump(stage: str, value: object) -> str:
+    """The stage's own form where it has one, else its dataclasses; text (LLVM, assembly) as it is."""
+    if stage == "tokens":
+        from probelang import parse
+
+        return parse.format_tokens(cast("tuple[parse.Token, ...]", value))
+    if stage == "syntax" and isinstance(value, syntax.Program):
+        from probelang import parse
+
+        return parse.dump(value)
+    if stage == "typed" and isinstance(value, typed.Program):
+        from probelang import check
+
+        return check.dump(value)
     if isinstance(value, bytes):
         return decode_text(value)
     if isinstance(value, str):

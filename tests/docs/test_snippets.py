@@ -1,0 +1,79 @@
+"""Every script of docs/ and README.md is run, and its output compared with the one printed below it.
+
+```probe            a script; with ./prog as -c where it has process probes
+```output           what the script above prints
+```probe-error E03  a script that must be refused with such a code
+```probe-fails TEXT a script that must end with this run-time error
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Compile, Run
+
+ROOT = Path(__file__).parent.parent.parent
+FENCE = re.compile(r"^```(\w[\w-]*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    place: str
+    kind: str
+    argument: str
+    text: str
+    output: str | None
+
+    @property
+    def needs_program(self) -> bool:
+        return "process" in self.text
+
+
+def snippets_of(path: Path) -> Iterator[Snippet]:
+    text = path.read_text()
+    found = list(FENCE.finditer(text))
+    for number, match in enumerate(found):
+        following = found[number + 1] if number + 1 < len(found) else None
+        output = following[3] if following and following[1] == "output" else None
+        if match[1].startswith("probe"):
+            line = text.count("\n", 0, match.start()) + 1
+            yield Snippet(f"{path.name}:{line}", match[1], match[2].strip(), match[3], output)
+
+
+SNIPPETS = [
+    pytest.param(snippet, id=snippet.place)
+    for path in sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    for snippet in snippets_of(path)
+]
+
+
+@pytest.fixture(scope="session")
+def prog(compile_c: Compile) -> Path:
+    """The program that docs/language.md shows."""
+    source = next(m[3] for m in FENCE.finditer((ROOT / "docs/language.md").read_text()) if m[1] == "c")
+    return compile_c(source, "-O1", name="prog")
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_snippet(snippet: Snippet, probelang: Run, prog: Path, requires: Callable[..., None]) -> None:
+    words = ["-c", str(prog)] if snippet.needs_program else []
+    if snippet.kind == "probe-error":
+        result = probelang("check", *words, "-", stdin=snippet.text)
+        assert result.status == 1
+        assert f"error[{snippet.argument}" in result.stderr
+        return
+    if snippet.needs_program:
+        requires("root", "uprobe_multi")
+    result = probelang("run", *words, "-T", "20", "-", stdin=snippet.text)
+    if snippet.kind == "probe-fails":
+        assert result.status == 1
+        assert snippet.argument in result.stderr
+    else:
+        assert result.status == 0, result.stderr
+        assert snippet.output is None or result.stdout == snippet.output
+        assert "internal error" not in result.stderr

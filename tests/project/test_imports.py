@@ -1,0 +1,138 @@
+"""Who may import what: data flows one way, the runtime knows no compiler, a foreign library lives behind one package.
+
+Read from the sources, imports inside functions included.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+FACTS = {"source", "diag", "artifact"}
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "source": set(),
+    "diag": {"source"},
+    "artifact": {"source"},
+    "options": {"artifact"},
+    "syntax": {"source"},
+    "resolved": {"source", "syntax", "artifact"},
+    "typed": {"source", "artifact"},
+    "builtins": {"artifact"},
+    "regex": {"source", "diag", "artifact"},
+    "parse": {*FACTS, "options", "syntax"},
+    "library": {*FACTS, "options", "syntax", "parse"},
+    "dwarf": {*FACTS},
+    "sites": {*FACTS, "dwarf"},
+    "resolve": {*FACTS, "options", "syntax", "parse", "library", "dwarf", "sites", "resolved", "builtins"},
+    "check": {*FACTS, "options", "syntax", "resolved", "typed", "builtins", "regex"},
+    "layout": {*FACTS, "options", "typed", "builtins"},
+    "llvm": {*FACTS, "options", "typed", "builtins", "layout"},
+    "runtime": FACTS,
+    "pipeline": {*FACTS, "options", "syntax", "resolved", "typed", "library", "parse", "resolve", "check", "layout",
+                 "llvm", "runtime"},
+    "cli": {*FACTS, "options", "pipeline", "runtime", "syntax", "typed", "parse", "check", "builtins", "library"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}  # fmt: skip
+"""Package (or module) directly under `probelang` -> those it may use besides itself; `probelang` itself (the version) always."""
+
+FOREIGN = {
+    "lark": {"parse"},
+    "elftools": {"dwarf"},
+    "llvmlite": {"llvm"},
+    "iced_x86": {"sites", "dwarf"},
+    "bcc": {"runtime"},
+    "rich": {"cli"},
+}
+ONE_MODULE = {"bcc"}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    package: str
+    file: str
+    line: int
+    name: str
+    level: int
+
+
+def imports_of(path: Path, package: str) -> Iterator[Import]:
+    file = str(path.relative_to(ROOT))
+    for node in ast.walk(ast.parse(path.read_bytes(), file)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(package, file, node.lineno, alias.name, 0)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            for alias in node.names:
+                # `from probelang import syntax` names the module in the alias
+                name = f"{base}.{alias.name}" if base == "probelang" else base
+                yield Import(package, file, node.lineno, name, node.level)
+
+
+def all_imports() -> list[Import]:
+    found: list[Import] = []
+    for path in sorted((ROOT / "probelang").rglob("*.py")):  # rglob does not follow the symlink to runtime/
+        inside = path.relative_to(ROOT / "probelang")
+        if inside.parts[0] != "runtime":
+            found += imports_of(path, inside.parts[0].removesuffix(".py"))
+    for path in sorted((ROOT / "runtime").rglob("*.py")):
+        found += imports_of(path, "runtime")
+    return found
+
+
+IMPORTS = all_imports()
+
+
+def test_every_package_has_its_rule() -> None:
+    assert {i.package for i in IMPORTS} <= MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_only_earlier_stages(package: str) -> None:
+    wrong = [
+        f"{i.file}:{i.line} imports {i.name}"
+        for i in IMPORTS
+        if i.package == package
+        and i.name.startswith("probelang.")
+        and i.name not in ("probelang.__version__",)
+        and i.name.split(".")[1] not in {package, *MAY_IMPORT[package]}
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("library", FOREIGN)
+def test_foreign_libraries_live_behind_one_package(library: str) -> None:
+    users = [i for i in IMPORTS if i.name.split(".")[0] == library]
+    assert {i.package for i in users} <= FOREIGN[library], [f"{i.file}:{i.line}" for i in users]
+    if library in ONE_MODULE:
+        assert len({i.file for i in users}) <= 1
+
+
+def test_nothing_else_foreign_is_used() -> None:
+    known = {*sys.stdlib_module_names, "probelang", *FOREIGN}
+    assert not [f"{i.file}:{i.line} {i.name}" for i in IMPORTS if i.name.split(".")[0] not in known]
+
+
+def test_imports_are_absolute_and_name_the_runtime_by_its_package() -> None:
+    wrong = [
+        f"{i.file}:{i.line}" for i in IMPORTS if i.level or i.name.split(".")[0] in ("runtime", "stdlib")
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("module", ["probelang.cli.main", "probelang.cli.run", "probelang.pipeline"])
+def test_the_command_line_costs_no_compiler(module: str) -> None:
+    code = f"import {module}, sys; print(*sorted({{m.split('.')[0] for m in sys.modules}}))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert not FOREIGN.keys() & set(loaded.stdout.split())
