@@ -1,0 +1,55 @@
+"""The builtins of the user half: one Python function for each row of the compiler's table (a test compares the two).
+
+    Call("strlen", (Text(b"abc"),))  ->  strlen(run, b"abc")  ->  3
+
+A function takes the run and the arguments' values. A string that comes out too long is cut; `Fault` becomes a soft error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from probelang.artifact import code
+from probelang.artifact.code import Type
+from probelang.runtime.evaluate.context import Fault
+from probelang.runtime.evaluate.frame import Frame, SoftError, ValueCode
+from probelang.runtime.store import Value
+
+if TYPE_CHECKING:
+    from probelang.runtime.evaluate.expressions import Compiler
+
+Builtin: TypeAlias = Callable[..., "Value | None"]
+
+
+def builtins() -> Mapping[tuple[str, int], Builtin]:
+    """By name and number of arguments."""
+    from probelang.runtime.evaluate.calls import clock, control, memory, process, stacks, text
+
+    return {
+        **process.BUILTINS,
+        **clock.BUILTINS,
+        **memory.BUILTINS,
+        **text.BUILTINS,
+        **stacks.BUILTINS,
+        **control.BUILTINS,
+    }
+
+
+def call(compiler: Compiler, expr: code.Call) -> ValueCode:
+    function = builtins()[expr.name, len(expr.arguments)]
+    arguments = [compiler.value(argument) for argument in expr.arguments]
+    cut, at, is_text = compiler.environment.cut, expr.at, expr.type is Type.STRING
+
+    def run(frame: Frame) -> Value:
+        values = [argument(frame) for argument in arguments]
+        try:
+            result = function(frame.run, *values)
+        except Fault as fault:
+            raise SoftError(cut(fault.message), at) from None
+        if is_text:
+            assert isinstance(result, bytes)
+            return cut(result)
+        return 0 if result is None else result
+
+    return run

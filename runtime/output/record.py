@@ -1,0 +1,146 @@
+"""What a ring-buffer record prints: its format, compiled once for each kind of record.
+
+    Record("print", ("long", "string"), pieces="%d %s\\n")  and the bytes  7, "ab"  ->  b"7 ab\\n"
+
+Two forms: `compile_record` takes the fields as Python values, `compile_packed` the bytes of a record (layout in
+`probelang.artifact.manifest`) and unpacks them itself, which is how a million records a second go through.
+In `fields` an entry `user_symbol` is two longs (address, pid); an entry `histogram` is one long, followed by entries for
+the key; the n-th of them is of `record.histograms[n]`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from probelang.artifact.code import HistogramShape, Piece
+from probelang.artifact.manifest import Record
+from probelang.runtime.output.pieces import UNSIGNED, compile_pieces
+from probelang.runtime.store import Key, Value
+
+HEADER_SIZE = 8  # u32 record, u32 cpu
+
+Fields: TypeAlias = Sequence[Value]
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+class Resolver(Protocol):
+    """What a record only names. `key` None: a scalar aggregate."""
+
+    def symbol(self, address: int, pid: int, data: bool) -> bytes: ...
+    def histogram(self, variable: int, key: Key | None, shape: HistogramShape) -> bytes: ...
+
+
+def compile_record(record: Record, resolver: Resolver) -> Callable[[Fields], bytes]:
+    """`fields`: one value for each long and string in the record, signed."""
+    format_ = compile_pieces(record.pieces)
+    if all(kind in ("long", "string") for kind in record.fields):
+        return format_
+    plan = _argument_plan(record, resolver)
+    return lambda fields: format_([take(fields) for take in plan])
+
+
+def compile_packed(record: Record, resolver: Resolver) -> Callable[[Buffer, int], bytes]:
+    """A function of a record's bytes and the offset of its first field."""
+    unpack = compile_unpacker(record)
+    if not all(kind == "long" for kind in record.fields):
+        run = compile_record(record, resolver)
+        return lambda data, offset: run(unpack(data, offset))
+    format_ = compile_pieces(record.pieces, unsigned=True)
+    read = struct.Struct("<" + "".join(_codes(record.pieces, len(record.fields)))).unpack_from
+    return lambda data, offset: format_(read(data, offset))
+
+
+def compile_unpacker(record: Record) -> Callable[[Buffer, int], tuple[Value, ...]]:
+    """The fields as Python values, for `compile_record` and for the arguments of a call or an error."""
+    codes = {"long": "q", "histogram": "q", "string": "I4x", "user_symbol": "qq", "user_symbol_data": "qq"}
+    layout = struct.Struct("<" + "".join(codes[kind] for kind in record.fields))
+    read, size = layout.unpack_from, layout.size
+    strings = [place for place, kind in enumerate(_value_kinds(record)) if kind == "string"]
+    match strings:
+        case []:
+            return read
+        case [only]:
+
+            def unpack_one(data: Buffer, offset: int) -> tuple[Value, ...]:
+                values = read(data, offset)
+                start = offset + size
+                text = bytes(data[start : start + values[only]])
+                return (*values[:only], text, *values[only + 1 :])
+
+            return unpack_one
+        case _:
+
+            def unpack(data: Buffer, offset: int) -> tuple[Value, ...]:
+                values = list(read(data, offset))
+                start = offset + size
+                for place in strings:
+                    end = start + values[place]
+                    values[place] = bytes(data[start:end])
+                    start = end
+                return tuple(values)
+
+            return unpack
+
+
+def _value_kinds(record: Record) -> list[str]:
+    kinds: list[str] = []
+    for kind in record.fields:
+        kinds += ["long", "long"] if kind in ("user_symbol", "user_symbol_data") else [kind]
+    return kinds
+
+
+def _codes(pieces: Sequence[Piece], fields: int) -> list[str]:
+    """Unsigned where the conversion wants that, so that nothing is left to do for each value."""
+    codes: list[str] = []
+    for piece in pieces:
+        if piece.kind != "text":
+            codes += ["q"] * ((piece.width == -1) + (piece.precision == -1))
+            codes.append("Q" if piece.kind in UNSIGNED else "q")
+    return codes + ["q"] * (fields - len(codes))
+
+
+def _argument_plan(record: Record, resolver: Resolver) -> list[Callable[[Fields], Value]]:
+    """For each argument of the format, how it comes out of the fields."""
+    plan: list[Callable[[Fields], Value]] = []
+    place = entry = histogram = 0
+    while entry < len(record.fields):
+        kind = record.fields[entry]
+        entry += 1
+        match kind:
+            case "long" | "string":
+                plan.append(_taker(place))
+                place += 1
+            case "user_symbol" | "user_symbol_data":
+                plan.append(_symbol_taker(resolver, place, kind == "user_symbol_data"))
+                place += 2
+            case "histogram":
+                variable, shape, key = record.histograms[histogram]
+                histogram += 1
+                plan.append(_histogram_taker(resolver, variable, shape, place + 1, len(key)))
+                place += 1 + len(key)
+                entry += len(key)
+    return plan
+
+
+def _taker(place: int) -> Callable[[Fields], Value]:
+    return lambda fields: fields[place]
+
+
+def _symbol_taker(resolver: Resolver, place: int, data: bool) -> Callable[[Fields], Value]:
+    def take(fields: Fields) -> Value:
+        address, pid = fields[place : place + 2]
+        assert isinstance(address, int) and isinstance(pid, int)
+        return resolver.symbol(address, pid, data)
+
+    return take
+
+
+def _histogram_taker(
+    resolver: Resolver, variable: int, shape: HistogramShape, start: int, size: int
+) -> Callable[[Fields], Value]:
+    def take(fields: Fields) -> Value:
+        return resolver.histogram(variable, tuple(fields[start : start + size]) or None, shape)
+
+    return take
