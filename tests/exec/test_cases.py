@@ -48,7 +48,9 @@ def fill(text: str, values: dict[str, str]) -> str:
     return text
 
 
-def run_case(case: Case, values: dict[str, str], script: Path, output: Path) -> subprocess.CompletedProcess[str]:
+def run_case(
+    case: Case, values: dict[str, str], script: Path, output: Path
+) -> subprocess.CompletedProcess[str]:
     script.write_text(fill(case.prog, values))
     command = [sys.executable, "-m", "probelang.cli.main", "run", "-o", str(output), str(script)]
     if case.command:

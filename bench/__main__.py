@@ -2,7 +2,7 @@
 
 Writes bench/results.md: medians of interleaved rounds, as absolute figures and as ratios, with machine and versions.
 
-    python bench/measure.py [--rounds 7] [--calls 300000] [--output bench/results.md]
+    python -m bench [--rounds 7] [--calls 300000] [--output bench/results.md]
 """
 
 from __future__ import annotations
@@ -169,8 +169,8 @@ def report(
     lines = [
         "# Measured",
         "",
-        "Written by `make bench` (bench/measure.py). Medians of "
-        f"{rounds} interleaved rounds; {calls:,} hits a round of a function that starts with `push`.",
+        ("Written by `make bench` (`python -m bench`). Medians of "
+        f"{rounds} interleaved rounds; {calls:,} hits a round of a function that starts with `push`."),
         "",
         f"- machine: {platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}",
         f"- Python {platform.python_version()}; bpftrace: {version_of('bpftrace')}",
