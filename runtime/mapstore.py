@@ -156,6 +156,20 @@ class MapStore:
             else Mailbox(host, self._memory, dict(manifest.words))
         )  # fmt: skip
 
+    def set_initial_values(self) -> None:
+        """Before any program runs."""
+        for number, variable in enumerate(self._manifest.variables):
+            value, storage = variable.initial, self._manifest.storages[number]
+            if value is None or isinstance(storage, UserStorage):
+                continue
+            if isinstance(storage, MapStorage):
+                self._arrays[number].insert((), value)
+            elif self._memory is not None and isinstance(value, int):
+                self._memory.set_long(storage.offset, value)
+            elif self._memory is not None and isinstance(value, bytes):
+                text = encode_string(value, storage.size - _SEQUENCE_SIZE)
+                self._memory.write(storage.offset + _SEQUENCE_SIZE, text)
+
     def close(self) -> None:
         for array in self._arrays.values():
             array.close()
@@ -372,7 +386,7 @@ class MapStore:
                 self._taken[variable] = array.take()
 
     def end_handler(self) -> None:
-        """Raises ArrayOverflow when what was left does not fit beside what has come meanwhile; all of it stays readable."""
+        """What does not fit beside what has come meanwhile stays here, and readable."""
         taken, self._taken = self._taken, {}
         for variable, items in taken.items():
             for key, value in items.items():

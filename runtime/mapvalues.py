@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from probelang.artifact.code import Type
+from probelang.artifact.histogram import bucket_of
 from probelang.artifact.manifest import STRING_HEADER, KeyField, StatLayout
 from probelang.runtime.store import Key, Stat, Value
 
@@ -121,20 +122,9 @@ class StatCodec:
         rows: list[list[int]] = []
         for h in self.layout.histograms:
             row = [0] * h.buckets
-            shape = h.shape
-            if shape.kind == "log":
-                row[log_bucket(value)] = 1
-            elif value < shape.low:
-                row[0] = 1
-            else:
-                row[min((value - shape.low) // shape.step + 1, h.buckets - 1)] = 1
+            row[bucket_of(h.shape, value)] = 1
             rows.append(row)
         return rows
-
-
-def log_bucket(value: int) -> int:
-    """Bucket 64 is zero, 64+k holds 2^(k-1) <= v < 2^k, 64-k its mirror."""
-    return 64 + value.bit_length() if value >= 0 else 64 - (-value).bit_length()
 
 
 def merge_stats(one: Stat, two: Stat) -> Stat:

@@ -1,0 +1,98 @@
+"""The command of -c: started at once, but held before its program begins; released when every probe is set.
+
+    child = start_command(["ls", "-l"]);  ...attach...;  child.release();  child.wait_status()
+
+The child waits for a byte in a pipe and then executes the command, so exec happens under the probes (process begin
+probes see it). It stays in the foreground process group: ^C reaches it as it would without probelang. When probelang
+dies first (SIGKILL), the command goes on unharmed, or, still held, ends: its pipe closes without a byte.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from probelang.diag import CompileError
+from probelang.diag.runtime import CommandFailed
+
+_GO = b"x"
+_CANNOT_EXECUTE = 127
+
+
+class Command:
+    """`pid` and `pidfd` of the child; the pidfd is readable once the child has ended."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        held, self._release = os.pipe()
+        self._failure, failed = os.pipe()
+        self._name = arguments[0]
+        self._status: int | None = None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._release)
+            _become(arguments, held, failed)
+        os.close(held)
+        os.close(failed)
+        self.pidfd = os.pidfd_open(self.pid)
+
+    def release(self) -> None:
+        """Lets the command begin. Raises CompileError when it cannot be executed."""
+        if self._release < 0:
+            return
+        with contextlib.suppress(BrokenPipeError):  # killed while it waited
+            os.write(self._release, _GO)
+        os.close(self._release)
+        self._release = -1
+        # closed by exec; otherwise the errno comes
+        reason = os.read(self._failure, 16)
+        if reason:
+            self.poll(wait=True)
+            raise CompileError([CommandFailed(command=self._name, reason=os.strerror(int(reason)))])
+
+    def poll(self, wait: bool = False) -> int | None:
+        """The exit status as a shell gives it (128 + signal), None while it runs."""
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
+            if pid:
+                code = os.waitstatus_to_exitcode(status)
+                self._status = code if code >= 0 else 128 - code
+        return self._status
+
+    def close(self) -> None:
+        """A command that was never released ends; one that runs goes on."""
+        if self._release >= 0:
+            os.close(self._release)
+            self._release = -1
+            self.poll(wait=True)
+        if self._failure >= 0:
+            os.close(self._failure)
+            os.close(self.pidfd)
+            self._failure = -1
+
+
+def _become(arguments: Sequence[str], held: int, failed: int) -> None:
+    """The child's way to its program; never returns."""
+    try:
+        # Python ignores SIGPIPE, and the session blocks signals: the command shall find neither
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if os.read(held, 1) == _GO:
+            os.execvp(arguments[0], list(arguments))
+    except OSError as error:
+        os.write(failed, str(error.errno or errno.ENOENT).encode())
+    finally:
+        os._exit(_CANNOT_EXECUTE)
+
+
+def start_command(arguments: Sequence[str]) -> Command:
+    try:
+        return Command(arguments)
+    except OSError as error:
+        raise CompileError([CommandFailed(command=arguments[0], reason=str(error.strerror))]) from error

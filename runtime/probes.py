@@ -1,0 +1,154 @@
+"""Setting the probes of a loaded object, each failure told by the probe's name.
+
+attachments = attach_probes(loaded)      state STARTING: programs run and return at once
+attachments.close()                      and none runs any more when it returns
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import platform
+import resource
+
+from probelang.artifact.manifest import ProbeSpec, ProgramSpec
+from probelang.artifact.points import FunctionPoint, ProfilePoint
+from probelang.diag import CompileError, Diagnostic
+from probelang.diag.runtime import AttachFailed, NotPermitted, ProbedFileMissing, TooManyProbes
+from probelang.runtime.attach import (
+    Attachment,
+    attach_clock,
+    attach_sites,
+    attach_tracepoint,
+    run_iterator,
+)
+from probelang.runtime.load import Loaded
+from probelang.runtime.targets import EXIT_PROGRAM, FORK_PROGRAM
+
+TICK_HZ = 250  # of `timer.profile` without a frequency
+_NOT_SUPPORTED = 524  # ENOTSUPP, which the kernel keeps to itself elsewhere
+_PARALLEL_FROM = 8
+_SYS_MEMBARRIER = {"x86_64": 324, "aarch64": 283}.get(platform.machine(), 283)
+_MEMBARRIER_GLOBAL = 1
+
+
+class Attachments:
+    """All probes of a session. `iterators`: programs to run once over the processes that live already."""
+
+    def __init__(self) -> None:
+        self.held: list[Attachment] = []
+        self.iterators: list[int] = []
+
+    def run_iterators(self) -> None:
+        for fd in self.iterators:
+            run_iterator(fd)
+
+    def close(self) -> None:
+        """Detaches. Programs that are still running have ended when this returns."""
+        held, self.held = self.held, []
+        fds = [fd for attachment in held for fd in attachment.fds]
+        if len(fds) < _PARALLEL_FROM:
+            for attachment in reversed(held):
+                attachment.close()
+        else:
+            from concurrent.futures import ThreadPoolExecutor
+
+            # each waits until its program runs nowhere, and all can wait at the same time
+            with ThreadPoolExecutor(32) as pool:
+                list(pool.map(os.close, reversed(fds)))
+        if held:
+            wait_for_programs()
+
+
+def wait_for_programs() -> None:
+    """Until every program that ran when this was called has ended: membarrier's global command is synchronize_rcu().
+    (Detaching a uprobe waits by itself, detaching a tracepoint does not.)"""
+    ctypes.CDLL(None).syscall(_SYS_MEMBARRIER, _MEMBARRIER_GLOBAL, 0, 0)
+
+
+def attach_probes(loaded: Loaded) -> Attachments:
+    """Raises CompileError with everything that failed."""
+    attachments = Attachments()
+    programs = {p.symbol: p for p in loaded.manifest.programs}
+    failures: list[Diagnostic] = []
+    if "uprobe_multi" not in loaded.features:
+        _allow_more_files()
+    try:
+        for symbol in (FORK_PROGRAM, EXIT_PROGRAM):
+            if symbol in programs:
+                attachments.held.append(
+                    attach_tracepoint(loaded.programs[symbol], programs[symbol].tracepoint)
+                )
+        for probe in loaded.manifest.probes:
+            for symbol in probe.programs:
+                try:
+                    _attach(attachments, loaded, probe, programs[symbol])
+                except OSError as error:
+                    failures.append(_failure(probe, error))
+    except BaseException:
+        attachments.close()
+        raise
+    if failures:
+        attachments.close()
+        raise CompileError(failures)
+    return attachments
+
+
+def _attach(attachments: Attachments, loaded: Loaded, probe: ProbeSpec, program: ProgramSpec) -> None:
+    fd = loaded.programs[program.symbol]
+    link = "perf_link" in loaded.features
+    match program.kind:
+        case "uprobe":
+            assert isinstance(probe.point, FunctionPoint)
+            attachments.held.append(_attach_function(loaded, fd, probe.point, link))
+        case "raw_tracepoint":
+            attachments.held.append(attach_tracepoint(fd, program.tracepoint))
+        case "perf_event":
+            assert isinstance(probe.point, ProfilePoint)
+            hertz = probe.point.frequency_hz or TICK_HZ
+            attachments.held.append(attach_clock(fd, hertz, perf_link=link))
+        case "iter_task":
+            attachments.iterators.append(fd)
+        case "host":
+            pass
+
+
+def _attach_function(loaded: Loaded, fd: int, point: FunctionPoint, link: bool) -> Attachment:
+    sites = point.sites
+    return attach_sites(
+        fd,
+        point.binary.path,
+        [s.offset for s in sites],
+        list(range(len(sites))),
+        point.pid or 0,
+        point.is_return,
+        multi="uprobe_multi" in loaded.features,
+        perf_link=link,
+    )
+
+
+def _allow_more_files() -> None:
+    """Without multi-uprobes a site takes two file descriptors."""
+    with contextlib.suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _failure(probe: ProbeSpec, error: OSError) -> Diagnostic:
+    point = probe.point
+    count = len(point.sites) if isinstance(point, FunctionPoint) else 1
+    match error.errno:
+        case errno.EMFILE | errno.ENFILE | errno.E2BIG:
+            return TooManyProbes(probe=probe.name, count=count)
+        case errno.EPERM | errno.EACCES:
+            return NotPermitted(action=f"set the probe `{probe.name}`")
+        case errno.ENOENT if isinstance(point, FunctionPoint):
+            return ProbedFileMissing(path=point.binary.path)
+        case errno.ESRCH:
+            return AttachFailed(probe=probe.name, reason="the process has ended")
+        case number if number == _NOT_SUPPORTED:
+            return AttachFailed(probe=probe.name, reason="the kernel cannot probe the instruction there")
+        case _:
+            return AttachFailed(probe=probe.name, reason=str(error.strerror).lower())

@@ -1,0 +1,20 @@
+"""How a session shall run: what the command line says, apart from the script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from probelang.runtime.load import DEFAULT_RING_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """`features`: what the kernel has, less --without. `pid`: -x. `command`: -c, in words. `duration_s`: -T.
+    `ring_bytes`: size of the ring buffer, a power of two. `pass_status`: end with the exit status of the command."""
+
+    features: frozenset[str]
+    pid: int | None = None
+    command: tuple[str, ...] | None = None
+    duration_s: float | None = None
+    ring_bytes: int = DEFAULT_RING_BYTES
+    pass_status: bool = False

@@ -1,0 +1,54 @@
+"""Which processes are watched with -x and -c: the hash map `targets` of thread group ids.
+
+    fill_targets(fd, 4711)   puts 4711 and all its descendants into the map
+
+The tracepoint programs `targets_fork` and `targets_exit` of the object keep the map right from then on, so they are
+attached first: a child that is born in between is found by both ways, which does no harm.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from probelang.runtime import bpf
+
+FORK_PROGRAM, EXIT_PROGRAM = "targets_fork", "targets_exit"
+
+
+def parent_of(pid: int) -> int:
+    """The parent's process id; 0 when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as f:
+            # the name in parentheses may hold spaces and parentheses itself
+            return int(f.read().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def descendants(root: int) -> set[int]:
+    """`root` and every process that comes from it, now."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            children.setdefault(parent_of(int(name)), []).append(int(name))
+    found: set[int] = set()
+    pending = [root]
+    while pending:
+        pid = pending.pop()
+        if pid not in found:
+            found.add(pid)
+            pending += children.get(pid, [])
+    return found
+
+
+def fill_targets(map_fd: int, root: int) -> None:
+    """Until no new process turns up."""
+    known: set[int] = set()
+    while True:
+        found = descendants(root)
+        if found <= known:
+            return
+        for pid in found - known:
+            bpf.update(map_fd, struct.pack("<I", pid), b"\1")
+        known |= found

@@ -1,0 +1,95 @@
+"""The handlers that run in user space: begin, end, error and timer probes.
+
+    half.run(number)     runs the handler of a probe; an uncaught soft error is reported, counted, and ends only it
+
+The evaluator is imported here, so a session without such handlers never pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from probelang.artifact.manifest import Manifest, ProbeSpec
+from probelang.artifact.points import LifecyclePoint, TimerPoint
+from probelang.runtime.output.sink import Sink
+from probelang.runtime.services import SessionServices
+from probelang.runtime.store import Store
+
+if TYPE_CHECKING:
+    from probelang.runtime.evaluate.evaluator import Evaluator
+
+
+class UserHalf:
+    """`on_error` is told each uncaught soft error: message and number of its place."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        store: Store,
+        sink: Sink,
+        services: SessionServices,
+        on_error: Callable[[bytes, int], None],
+    ) -> None:
+        self._manifest = manifest
+        self._store = store
+        self._sink = sink
+        self._services = services
+        self._on_error = on_error
+        self._compiled: dict[int, Callable[[], None]] = {}
+        self._evaluator_made: Evaluator | None = None
+
+    def lifecycle(self, kind: str) -> list[int]:
+        """The probes of this kind with a handler, in the order in which they run."""
+        found = [
+            (p.point.priority, i)
+            for i, p in enumerate(self._manifest.probes)
+            if isinstance(p.point, LifecyclePoint) and p.point.kind == kind and p.handler is not None
+        ]
+        return [i for _, i in sorted(found)]
+
+    def timers(self) -> list[tuple[int, TimerPoint]]:
+        return [
+            (i, p.point)
+            for i, p in enumerate(self._manifest.probes)
+            if isinstance(p.point, TimerPoint) and p.handler is not None
+        ]
+
+    def run(self, number: int) -> None:
+        """May raise what the sink's streams raise, and Interrupted."""
+        code = self._compiled.get(number)
+        if code is None:
+            code = self._compiled[number] = self._compile(self._manifest.probes[number])
+        code()
+
+    def _compile(self, probe: ProbeSpec) -> Callable[[], None]:
+        from probelang.runtime.evaluate.context import SessionContext
+        from probelang.runtime.evaluate.frame import SoftError
+
+        assert probe.handler is not None
+        handler, context = self._evaluator().prepare(probe.handler), SessionContext(probe.name, probe.name)
+
+        def run() -> None:
+            try:
+                handler(context)
+            except SoftError as error:
+                self._on_error(error.message, error.at)
+
+        return run
+
+    def _evaluator(self) -> Evaluator:
+        if self._evaluator_made is None:
+            from probelang.runtime.evaluate.evaluator import Evaluator
+
+            m = self._manifest
+            self._evaluator_made = Evaluator(
+                m.variables,
+                m.functions,
+                m.automata,
+                m.places,
+                m.limits,
+                self._store,
+                self._sink,
+                self._services,
+            )
+        return self._evaluator_made
