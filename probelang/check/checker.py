@@ -67,13 +67,13 @@ def check(
 ) -> CheckResult:
     """Raises CompileError with every mistake. `builtins` by name and arity; None: those of probelang."""
     _check_depth(program)
-    scope = make_scope(program, known_builtins() if builtins is None else builtins)
+    scope = make_scope(program, known_builtins() if builtins is None else builtins, options.elide)
     run = Inference(scope)
     _check_declarations(run)
     probes = tuple(_prepare(p) for p in program.probes)
     live = tuple(_root(run, p) for p in probes)
-    reach(scope, [pair for p in live for pair in _code(p)])
     settle_initials(run)
+    reach(scope, [pair for p in live for pair in _code(p)])
     _infer_all(run, live, options)
     overrides = apply_overrides(run, options.overrides)
     low = _lowering(run, options)
@@ -135,12 +135,6 @@ def _check_declarations(run: Inference) -> None:
                     )
                 )
             seen[parameter.name] = parameter
-        priority = function.declared.declaration.priority
-        if priority is not None and priority < 1:
-            span = function.declared.declaration.name_span
-            run.report(
-                mistakes.OutOfRange(span=span, what="the priority of a function", value=priority, least=1)
-            )
 
 
 def _prepare(probe: resolved.Probe) -> _Probe:
@@ -218,6 +212,7 @@ def _check_function(run: Inference, function: FunctionUse) -> None:
     declaration = function.declared.declaration
     result = type_in(function.result)
     if result is None and function.returns and not root(function.result).doubtful:
+        root(function.result).doubtful = True
         run.report(mistakes.UnresolvedType(span=declaration.name_span, name=function.name))
     if result is not None and (function.returns or declaration.result is not None):
         for span in function.bare_returns:
@@ -256,6 +251,8 @@ def _lowering(run: Inference, options: Options) -> Lowering:
 def _check_global(run: Inference, use: GlobalUse) -> None:
     cells = [root(c) for c in (use.value, *use.keys)]
     if any(c.type is None and not c.doubtful for c in cells):
+        for cell in cells:
+            cell.doubtful = True
         declared = use.declared.declaration.span
         run.report(mistakes.UnresolvedType(span=use.first_use or declared, name=use.name, declared=declared))
 

@@ -2,7 +2,7 @@
 
     if (@defined($x)) { a() } else { b() }     ->  only b() is checked where there is no `$x`
 
-A condition that is a bare number counts too. Other constant expressions are left alone: nobody writes them to switch code off.
+A condition that is a bare number counts too, unless elision is off. Other constant expressions are left alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from probelang.check.walk import Code, everything, parts
 def truth(condition: syntax.Expression, body: Body, scope: Scope) -> bool | None:
     """Whether the condition holds, where that is known before the script runs."""
     match condition:
-        case syntax.Number():
+        case syntax.Number() if scope.elide:
             return condition.value != 0
         case syntax.AtOperator(name="defined"):
             return all(is_defined(a, body, scope) for a in condition.arguments)

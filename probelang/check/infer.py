@@ -230,6 +230,8 @@ def infer_keys(
         if index is None:
             if no_wildcard_at is not None:
                 run.report(mistakes.WildcardMisplaced(span=no_wildcard_at))
+                if use is not None:
+                    root(use.keys[number]).doubtful = True
             continue
         cell = infer(run, body, index)
         if use is not None:

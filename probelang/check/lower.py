@@ -16,7 +16,7 @@ from probelang.artifact import code
 from probelang.artifact.code import Type, type_of
 from probelang.builtins import Builtin
 from probelang.check.cells import root, type_in
-from probelang.check.constants import live_arms, truth
+from probelang.check.constants import is_defined, live_arms, truth
 from probelang.check.formats import BadFormat, parse_format, plain_pieces
 from probelang.check.infer import Inference, blamed, histogram_shape
 from probelang.check.registers import REGISTERS
@@ -86,10 +86,17 @@ def lower(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
     """An expression whose value is used."""
     typed = lower_any(low, body, node)
     if type_of(typed) is Type.VOID:
-        if isinstance(node, syntax.Call) and (node.name, len(node.arguments)) not in low.run.scope.builtins:
-            low.run.report(mistakes.NoValue(span=node.name_span, name=node.name))
+        if isinstance(node, syntax.Call):
+            _report_no_value(low, body, node)
         return _NOTHING
     return typed
+
+
+def _report_no_value(low: Lowering, body: Body, node: syntax.Call) -> None:
+    """Builtins without value were reported by inference."""
+    chain = low.run.scope.find_functions(node.name, len(node.arguments), body.file)
+    if chain and not root(chain[0].result).doubtful:
+        low.run.report(mistakes.NoValue(span=node.name_span, name=node.name))
 
 
 def lower_list(low: Lowering, body: Body, nodes: tuple[syntax.Expression, ...]) -> tuple[code.Expr, ...]:
@@ -310,6 +317,8 @@ def _check_register(low: Lowering, node: syntax.Call, builtin: Builtin) -> None:
     if builtin.name not in ("register", "u_register"):
         return
     argument = node.arguments[0]
+    if isinstance(argument, syntax.Number):
+        return  # a type mismatch, reported
     if not isinstance(argument, syntax.String):
         low.run.report(mistakes.UnknownRegister(span=argument.span, name=""))
         return
@@ -350,6 +359,8 @@ def _lower_target(low: Lowering, body: Body, node: syntax.Expression) -> code.Ex
     match node:
         case syntax.AtOperator(name="defined" | "probewrite"):
             return code.Number(int(truth(node, body, low.run.scope) is True))
+        case syntax.TargetVariable() if not is_defined(node, body, low.run.scope):
+            return _NOTHING
         case syntax.TargetVariable(special=True):
             # only PLT probes have `$$name`: the name of the slot, which is the name of their point
             return code.Call("ppfunc", (), Type.STRING, low.at(node.span))
@@ -370,5 +381,6 @@ def check_resolved(low: Lowering, use: LocalUse) -> None:
         return
     if cell.type is None:
         low.run.report(mistakes.UnresolvedType(span=use.first_use, name=use.name))
+        cell.doubtful = True
     elif cell.type not in (Type.LONG, Type.STRING):
         low.run.report(mistakes.StatsAsValue(span=use.first_use, name=use.name))

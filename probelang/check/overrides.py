@@ -21,12 +21,6 @@ def settle_initials(run: Inference) -> None:
     """A declaration's initial value gives the type, before any use does; only scalars have one."""
     for use in run.scope.globals:
         declaration = use.declared.declaration
-        if declaration.max_entries is not None and declaration.max_entries < 1:
-            run.report(
-                mistakes.OutOfRange(
-                    span=declaration.span, what="the size of an array", value=declaration.max_entries, least=1
-                )
-            )
         if declaration.initial is not None:
             kind = Type.LONG if isinstance(declaration.initial, syntax.Number) else Type.STRING
             settle(use.value, kind, declaration.span)

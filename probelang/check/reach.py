@@ -51,8 +51,6 @@ def _mark_aggregate(node: Code, body: Body, scope: Scope) -> None:
     match node:
         case syntax.Assign(op="<<<") | syntax.Statistic() | syntax.Histogram():
             target = node.target.base if isinstance(node.target, syntax.Index) else node.target
-        case syntax.Foreach() if node.sort_op:
-            target = node.target
         case _:
             return
     if isinstance(target, syntax.Name) and target.name not in body.locals:

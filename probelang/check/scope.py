@@ -97,13 +97,14 @@ class Body:
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """All globals and functions, by name."""
+    """All globals and functions, by name. `elide`: what nothing uses may be left out."""
 
     globals: tuple[GlobalUse, ...]
     functions: tuple[FunctionUse, ...]
     builtins: Mapping[tuple[str, int], Builtin]
     by_name: dict[str, list[GlobalUse]]
     by_signature: dict[tuple[str, int], list[FunctionUse]]
+    elide: bool = True
 
     def find_global(self, name: str, file: str) -> GlobalUse | None:
         """A private one of this file before a public one."""
@@ -140,7 +141,9 @@ def priority(function: FunctionUse) -> int:
     return given if given is not None else int(function.declared.library)
 
 
-def make_scope(program: resolved.Program, builtins: Mapping[tuple[str, int], Builtin]) -> Scope:
+def make_scope(
+    program: resolved.Program, builtins: Mapping[tuple[str, int], Builtin], elide: bool = True
+) -> Scope:
     globals_ = tuple(GlobalUse(g.declaration.name, g) for g in program.globals)
     functions = tuple(_function_use(f) for f in program.functions)
     by_name: dict[str, list[GlobalUse]] = {}
@@ -149,7 +152,7 @@ def make_scope(program: resolved.Program, builtins: Mapping[tuple[str, int], Bui
     by_signature: dict[tuple[str, int], list[FunctionUse]] = {}
     for function in functions:
         by_signature.setdefault((function.name, len(function.parameters)), []).append(function)
-    return Scope(globals_, functions, builtins, by_name, by_signature)
+    return Scope(globals_, functions, builtins, by_name, by_signature, elide)
 
 
 def _function_use(function: resolved.Function) -> FunctionUse:

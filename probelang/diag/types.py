@@ -466,20 +466,8 @@ class UnknownRegister(TypeDiagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutOfRange(TypeDiagnostic):
-    code: ClassVar[str] = "E0333"
-    structural: ClassVar[bool] = True
-    what: str
-    value: int
-    least: int
-
-    def title(self) -> str:
-        return f"{self.what} must be at least {self.least}, not {self.value}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BadOperand(TypeDiagnostic):
-    code: ClassVar[str] = "E0334"
+    code: ClassVar[str] = "E0333"
     structural: ClassVar[bool] = True
     what: str
     needed: str
