@@ -21,15 +21,15 @@ EntryKind = Literal["uprobe", "profile", "exec", "fork", "exit", "syscall", "ali
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One BPF program of a probe: what kind of event starts it. `new_process` (fork): only children that lead a thread
-    group; `last_thread` (exit): only when the process ends; `tracepoint`: for raw tracepoints."""
+    """One BPF program of a probe: what kind of event starts it. `tracepoint`: for raw tracepoints. `leaders`: True: only for
+    thread group leaders (fork, alive) or only when the process ends (exit); False: only for other threads; None: for all."""
 
     symbol: str
     section: str
     kind: EntryKind
     sleepable: bool = False
     tracepoint: str = ""
-    processes_only: bool = False
+    leaders: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

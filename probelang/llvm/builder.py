@@ -43,6 +43,7 @@ class Label(str):
 Operand: TypeAlias = Value | int
 Argument: TypeAlias = Value | Pointer | int
 
+AtomicOp = Literal["add", "or", "and", "xor", "xchg"]
 NULL = Pointer("null")
 Predicate = Literal["eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge"]
 
@@ -79,6 +80,7 @@ class Builder:
         self.terminated = False
         self.names = 0
         self.labels = 0
+        self.used: set[Label] = set()
         self.current = Label("body")
 
     # ------------------------------------------------------------------------------------------- blocks
@@ -115,10 +117,12 @@ class Builder:
 
     def branch(self, label: Label) -> None:
         self.put(f"br label %{label}")
+        self.used.add(label)
         self.terminated = True
 
     def branch_if(self, condition: Bit, yes: Label, no: Label) -> None:
         self.put(f"br i1 {condition}, label %{yes}, label %{no}")
+        self.used |= {yes, no}
         self.terminated = True
 
     def ret(self, value: Operand) -> None:
@@ -232,16 +236,12 @@ class Builder:
         self.entry.append(f"  store i64 0, ptr {name}, align 8")
         return Pointer(name)
 
-    def atomic(
-        self, op: Literal["add", "or", "and", "xor", "xchg"], pointer: Pointer, value: Operand
-    ) -> None:
-        """`lock op`, result not wanted: the cheap form, one instruction without fetch (xchg always fetches)."""
-        order = "seq_cst" if op == "xchg" else "monotonic"
-        self.assign(f"atomicrmw {op} ptr {pointer}, i64 {constant(value)} {order}, align 8")
+    def atomic(self, op: AtomicOp, pointer: Pointer, value: Operand) -> None:
+        """`lock op`, result not wanted: the cheap form, one instruction without fetch. (LLVM tells them apart by the ordering,
+        not by the use: the result of a monotonic one would be wrong.)"""
+        self.assign(f"atomicrmw {op} ptr {pointer}, i64 {constant(value)} monotonic, align 8")
 
-    def atomic_fetch(
-        self, op: Literal["add", "or", "and", "xor", "xchg"], pointer: Pointer, value: Operand
-    ) -> Value:
+    def atomic_fetch(self, op: AtomicOp, pointer: Pointer, value: Operand) -> Value:
         """The old value."""
         return Value(self.assign(f"atomicrmw {op} ptr {pointer}, i64 {constant(value)} seq_cst, align 8"))
 

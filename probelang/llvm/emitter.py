@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from probelang.artifact.code import Expr
 from probelang.llvm.builder import Argument, Bit, Builder, Label, Operand, Pointer, Value, constant, typed
 from probelang.llvm.frame import REGISTERS, TEXT_HEADER
 from probelang.llvm.module import FRAME_SIZE, KFUNCS, Module
@@ -33,6 +34,7 @@ PROBE_READ_USER, PROBE_READ_KERNEL = 112, 113
 KTIME, CPU, PID_TGID, UID_GID, COMM, TASK = 5, 8, 14, 15, 16, 35
 RINGBUF_OUTPUT, RINGBUF_RESERVE, RINGBUF_SUBMIT = 130, 131, 132
 COPY_FROM_USER, TASK_BTF, FOR_EACH, ATTACH_COOKIE, TASK_PT_REGS = 148, 158, 164, 174, 175
+STACK_LIMIT = 192  # bytes of a simple handler for keys
 MAX_TURNS = 8 * 1024 * 1024  # BPF_MAX_LOOPS
 
 
@@ -44,11 +46,14 @@ class NeedsFrame(Exception):
 class StrVal:
     """A string: where its bytes are (no NUL behind them), and how many; `length` is below the capacity in every case that
     the verifier can think of. `literal`: known at compile time. The memory may be a variable's own: copy before
-    anything can change it."""
+    anything can change it. `offset`: of the frame buffer whose string this is, for routines. `padded`: so many
+    bytes (a multiple of 8) may be read from `data`, and behind the string they are zero: compare or copy them whole."""
 
     data: Pointer
     length: Value
     literal: bytes | None = None
+    offset: int | None = None
+    padded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,24 @@ class Buffer:
     """A string buffer in the frame: `u32 length, u32 zero, char data[2 * capacity]`."""
 
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """Where `return`, `next`, `break` or `continue` leads: a label, and how many loops are open there."""
+
+    label: Label
+    iterators: int
+
+
+@dataclass(frozen=True, slots=True)
+class Jumps:
+    """None where the statement cannot stand."""
+
+    leave: Jump  # return in a function, next in a handler
+    next: Jump | None = None  # next in a function
+    break_: Jump | None = None
+    continue_: Jump | None = None
 
 
 @dataclass(slots=True)
@@ -154,6 +177,31 @@ class Emitter(Builder):
         yield
         self.top = top
 
+    def phi(self, *incoming: tuple[Pointer, Label]) -> Pointer:
+        """One of several pointers, by the block that control comes from; first in its block."""
+        pairs = ", ".join(f"[ {pointer}, %{label} ]" for pointer, label in incoming)
+        return Pointer(self.assign(f"phi ptr {pairs}"))
+
+    @contextmanager
+    def key_memory(self, size_bytes: int) -> Iterator[Pointer]:
+        """Memory for a map key (or any small block): in the frame; on the stack of a simple handler."""
+        size = (size_bytes + 7) // 8 * 8
+        if not self.simple:
+            with self.temporaries():
+                yield self.at(self.reserve(size))
+            return
+        fitting = [p for p in self.keys if p[0] == size]
+        place = fitting[0] if fitting else None
+        if place is None:
+            self.stack_bytes += size
+            if self.stack_bytes > STACK_LIMIT:
+                raise NeedsFrame
+            place = (size, self.alloca(size))
+        else:
+            self.keys.remove(place)
+        yield place[1]
+        self.keys.append(place)
+
     def cell(self, initial: Operand | None = None) -> Cell:
         """A word that survives loops and calls: frame memory, or a register-to-be in a simple handler."""
         cell = Cell(0, self.alloca_word()) if self.simple else Cell(self.reserve(8))
@@ -192,7 +240,7 @@ class Emitter(Builder):
 
     def text_of(self, buffer: Buffer) -> StrVal:
         """The string in `buffer`."""
-        return StrVal(self.data(buffer), self.length(buffer))
+        return StrVal(self.data(buffer), self.length(buffer), offset=buffer.offset)
 
     def literal(self, data: bytes) -> StrVal:
         """A string in read-only memory."""
@@ -201,6 +249,11 @@ class Emitter(Builder):
     def read_only(self, offset: int) -> Pointer:
         """Byte `offset` of `@texts` (see Module.literal and Module.table)."""
         return Pointer(f"getelementptr (i8, ptr @texts, i64 {offset})")
+
+    def zeros(self, size_bytes: int) -> Pointer:
+        """That many zero bytes in read-only memory."""
+        self.module.zeros = max(self.module.zeros, size_bytes)
+        return Pointer("@zeros")
 
     def copy(self, destination: Pointer, length: Operand, source: Pointer | Value) -> None:
         """Copies kernel memory. The destination must hold the largest `length` that the verifier can think of."""
@@ -247,7 +300,7 @@ class Emitter(Builder):
         the turns are used up (default: as stop). A soft error inside leaves the loop properly; nothing else may jump out."""
         iterator = self.open_iterator(turns)
         state = LoopState(Value(""), self.fresh("head"), self.fresh("done"))
-        body, over = self.fresh("turn"), self.fresh("over")
+        body, over, behind = self.fresh("turn"), self.fresh("over"), self.fresh("behind")
         self.start(state.head)
         word = Pointer(self.assign(f"call ptr @bpf_iter_num_next(ptr {iterator})"))
         self.branch_if(self.is_null(word), over, body)
@@ -257,23 +310,22 @@ class Emitter(Builder):
         yield state
         if not self.terminated:
             self.branch(state.head)
-        self.pop_error_pad(pad, iterator)
-        self.start(over)
+        self.pop_error_pad(pad, lambda: self.destroy(iterator))
+        self.iterators.pop()
+        self.start_aside(over)
+        self.destroy(iterator)
         if exhausted is not None:
-            self.put(f"call void @bpf_iter_num_destroy(ptr {iterator})")
-            self.iterators.pop()
             exhausted()
-            self.iterators.append(iterator)
-            if not self.terminated:
-                self.branch(behind := self.fresh("behind"))
-            else:
-                behind = self.fresh("behind")
-            self.start(state.done)
-            self.close_iterator(iterator)
-            self.start(behind)
-            return
-        self.start(state.done)
-        self.close_iterator(iterator)
+        if not self.terminated:
+            self.branch(behind)
+        if state.done in self.used:
+            self.start_aside(state.done)
+            self.destroy(iterator)
+            self.branch(behind)
+        self.start(behind)
+
+    def destroy(self, iterator: Pointer) -> None:
+        self.put(f"call void @bpf_iter_num_destroy(ptr {iterator})")
 
     def stop(self, loop: LoopState) -> None:
         """Leaves the innermost loop."""
@@ -304,14 +356,10 @@ class Emitter(Builder):
             self.entry.append(line)
         return Pointer(name)
 
-    def close_iterator(self, iterator: Pointer) -> None:
-        self.put(f"call void @bpf_iter_num_destroy(ptr {iterator})")
-        self.iterators.pop()
-
     def close_iterators(self, down_to: int) -> None:
         """Writes the destruction of the loops that a jump leaves, without closing them for what follows."""
         for iterator in reversed(self.iterators[down_to:]):
-            self.put(f"call void @bpf_iter_num_destroy(ptr {iterator})")
+            self.destroy(iterator)
 
     # ---------------------------------------------------------------------------------------- errors
 
@@ -320,13 +368,13 @@ class Emitter(Builder):
         self.error_labels.append(label)
         return label
 
-    def pop_error_pad(self, label: Label, iterator: Pointer) -> None:
-        """Where errors inside a loop go: the iterator is destroyed, then on to the outer pad."""
+    def pop_error_pad(self, label: Label, clean_up: Callable[[], None]) -> None:
+        """Where errors inside a loop or a read section go: it is left properly, then on to the outer pad."""
         self.error_labels.pop()
-        if not any(f"label %{label}" in line for line in self.lines):
+        if label not in self.used:
             return
         self.start_aside(label)
-        self.put(f"call void @bpf_iter_num_destroy(ptr {iterator})")
+        clean_up()
         self.branch(self.error_labels[-1])
 
     def start_aside(self, label: Label) -> None:
@@ -348,6 +396,11 @@ class Emitter(Builder):
             self.copy_to_buffer(Buffer(self.module.header.error_text), message)
             self.set(code, 0)
         self.branch(self.error_labels[-1])
+
+    def jump(self, target: Jump) -> None:
+        """Leaves all loops opened since the target's place and goes there."""
+        self.close_iterators(target.iterators)
+        self.branch(target.label)
 
     def fail_if(self, condition: Bit, message: str, at: int, argument: Operand | None = None) -> None:
         with self.when(condition):
@@ -422,9 +475,11 @@ class Emitter(Builder):
     def checked(self, offset: Value, size_bytes: int) -> Pointer:
         """In a routine: the frame at a place given as an argument; returns 0 from the routine if `size_bytes` do not fit."""
         outside, inside = self.fresh("outside"), self.fresh("inside")
+        offset = self.opaque(offset)
         limit = self.sub(FRAME_SIZE, size_bytes)
         self.branch_if(self.compare("ugt", offset, limit), outside, inside)
         self.start(outside)
+        self.close_iterators(0)
         self.ret(0)
         self.start(inside)
         return self.offset(self.frame_pointer(), offset)
@@ -439,7 +494,7 @@ class Emitter(Builder):
         """Whether pid(), execname() and so on are those of the current task for sure: then helpers do."""
         if self.kind == "handler":
             return self.subject is None
-        return not any(e.kind == "fork" for p in self.module.program.kernel for e in p.entries)
+        return not any(e.kind in ("fork", "alive") for p in self.module.program.kernel for e in p.entries)
 
     def task(self) -> Value:
         """Address of the task_struct that the hit is about; read it with `constant("btf:task_struct...")` and `copy`."""
@@ -452,17 +507,27 @@ class Emitter(Builder):
 
     def kernel_word(self, address: Operand, bits: int = 64) -> Value:
         """Reads a u64 (or less) at a kernel address; 0 when it cannot be read."""
-        word = self.alloca(8) if self.simple else self.at(self.reserve(8))
-        self.store(word, 0)
-        self.helper(PROBE_READ_KERNEL, word, bits // 8, self.as_value(address))
-        return self.load(word)
+        with self.key_memory(8) as word:
+            self.store(word, 0)
+            self.helper(PROBE_READ_KERNEL, word, bits // 8, address)
+            return self.load(word)
 
-    def as_value(self, operand: Operand) -> Operand:
-        return operand
+    @contextmanager
+    def rcu(self, wanted: bool) -> Iterator[None]:
+        """An RCU read section: what the outer map gives stays valid in a sleepable program."""
+        if wanted:
+            self.module.need("rcu_kfuncs")
+            self.kfunc("bpf_rcu_read_lock")
+        yield
+        if wanted:
+            self.kfunc("bpf_rcu_read_unlock")
+
+    def opaque(self, value: Value) -> Value:
+        """The same value, about which LLVM knows nothing any more: what is checked is then what is used."""
+        return Value(self.assign(f'call i64 asm sideeffect "", "=r,0"(i64 {value})'))
 
     def site(self) -> Value:
         """The number of the site that was hit, in `program.sites`."""
-        self.module.sites_used = True
         if self.kind == "handler":
             if not self.has_cookie:
                 return Value(str(self.first_site))

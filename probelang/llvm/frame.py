@@ -23,14 +23,6 @@ REGISTERS = {
 FLOW_NONE, FLOW_BREAK, FLOW_NEXT, FLOW_RETURN, FLOW_ERROR = 0, 1, 2, 3, 4
 
 
-def text_capacity(string_size: int) -> int:
-    """Bytes that an index into a string is masked to: a power of two, at least `string_size`."""
-    capacity = 64
-    while capacity < string_size:
-        capacity *= 2
-    return capacity
-
-
 @dataclass(frozen=True, slots=True)
 class FrameHeader:
     """Offsets of the fixed part of a frame, for strings of `capacity` bytes."""

@@ -61,7 +61,7 @@ class Module:
         self.routines: dict[str, int] = {}
         self.routine_top = self.header.routines
         self.frame_end = self.header.routines_end
-        self.sites_used = False
+        self.zeros = 8
         self.targets_used = False
         self.features: dict[str, None] = {}
         self.diagnostics: list[Diagnostic] = []
@@ -154,6 +154,7 @@ class Module:
             f'@constants = dso_local constant [{8 * words} x i8] zeroinitializer, section ".rodata", align 8',
             f'@messages = dso_local constant [{len(rows)} x i8] c"{quoted(rows)}", section ".rodata", align 8',
             f'@texts = dso_local constant [{len(texts)} x i8] c"{quoted(texts)}", section ".rodata", align 8',
+            f'@zeros = dso_local constant [{self.zeros} x i8] zeroinitializer, section ".rodata", align 8',
             f'@bss = dso_local global [{max(8, self.program.bss_size)} x i8] zeroinitializer, section ".bss", align 8',
             '@license = dso_local constant [4 x i8] c"GPL\\00", section "license", align 1',
         ]
