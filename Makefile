@@ -16,7 +16,7 @@ test-all: setup
 	$(PYTHON) -m pytest
 
 bench: setup
-	$(PYTHON) bench/measure.py
+	$(PYTHON) -m bench
 
 LINTERS := lint-style lint-format lint-mypy lint-pyright
 .PHONY: $(LINTERS)

@@ -21,7 +21,7 @@ from probelang.options import Options
 from probelang.source import SourceFile
 
 if TYPE_CHECKING:
-    from probelang import syntax, typed
+    from probelang import resolved, syntax, typed
     from probelang.artifact.manifest import Manifest
 
 STAGES = ("tokens", "syntax", "resolved", "typed", "layout", "llvm", "asm", "manifest")
@@ -84,29 +84,37 @@ class Stop(Exception):
 def parse_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> syntax.Program:
     """Tokens, preprocessor and grammar."""
     with phase("parse", source, hooks):
+        from probelang.library import LibrarySet
         from probelang.parse import parse, tokenize
 
+        macros = LibrarySet.open(options).macros()
         if hooks.wants("tokens"):
-            hooks.emit("tokens", tokenize(source, options))
-        parsed = parse(source, options)
+            hooks.emit("tokens", tokenize(source, options, macros))
+        parsed = parse(source, options, macros)
         hooks.emit("syntax", parsed.program)
     hooks.warn(parsed.warnings)
     return parsed.program
 
 
-def type_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> typed.Program:
-    """Names, probe points, types: everything that a script can be wrong in."""
+def resolve_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> resolved.Program:
+    """Names and probe points."""
     program = parse_source(source, options, hooks)
     with phase("resolve", source, hooks):
         from probelang.resolve import resolve
 
-        resolved = resolve(program, options)
-        hooks.emit("resolved", resolved.program)
-    hooks.warn(resolved.warnings)
+        found = resolve(program, options)
+        hooks.emit("resolved", found.program)
+    hooks.warn(found.warnings)
+    return found.program
+
+
+def type_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> typed.Program:
+    """Names, probe points, types: everything that a script can be wrong in."""
+    program = resolve_source(source, options, hooks)
     with phase("check", source, hooks):
         from probelang.check import check
 
-        checked = check(resolved.program, options)
+        checked = check(program, options)
         hooks.emit("typed", checked.program)
     hooks.warn(checked.warnings)
     return checked.program

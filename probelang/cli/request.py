@@ -24,7 +24,6 @@ from probelang.source import SourceFile, decode_text
 STRING_SIZES = (16, 16384)  # smallest and largest -S
 COMMAND_LINE = "<command line>"
 STANDARD_INPUT = "<standard input>"
-LIMIT_NAMES = ("MAXACTION", "MAXNESTING", "MAXSTRINGLEN", "MAXMAPENTRIES", "MAXERRORS")
 
 
 def read_script(given: Given) -> tuple[SourceFile, tuple[str, ...]]:
@@ -62,7 +61,7 @@ def read_options(given: Given, arguments: tuple[str, ...], features: frozenset[s
         defines=tuple(_assignment("-D", text) for text in given.all("-D")),
         include=tuple(Path(folder) for folder in given.all("-I")),
         command=_command_path(given.last("-c")),
-        pid=_pid(given.last("-x")),
+        pid=process_number(given.last("-x")),
         limits=_limits(given),
         features=features - frozenset(unwanted_features(given)),
         elide=not given.has("-u"),
@@ -98,27 +97,28 @@ def _limits(given: Given) -> Limits:
     limits = Limits(suppress_errors=given.has("--suppress-handler-errors"))
     size = given.last("-S")
     if size is not None:
-        limits = replace(limits, string_size=_number("-S", size, *STRING_SIZES))
+        limits = replace(limits, string_size=number("-S", size, *STRING_SIZES))
     for name, value in (_assignment("-D", text) for text in given.all("-D")):
         option = f"-D {name}"
         match name:
             case "MAXACTION":
-                actions = _number(option, value, 1, 2**31 - 1)
+                actions = number(option, value, 1, 2**31 - 1)
                 limits = replace(limits, actions=actions, user_actions=actions * 10)
             case "MAXNESTING":
-                limits = replace(limits, nesting=_number(option, value, 1, 100))
+                limits = replace(limits, nesting=number(option, value, 1, 100))
             case "MAXSTRINGLEN":
-                limits = replace(limits, string_size=_number(option, value, *STRING_SIZES))
+                limits = replace(limits, string_size=number(option, value, *STRING_SIZES))
             case "MAXMAPENTRIES":
-                limits = replace(limits, map_entries=_number(option, value, 1, 2**24))
+                limits = replace(limits, map_entries=number(option, value, 1, 2**24))
             case "MAXERRORS":
-                limits = replace(limits, errors=_number(option, value, 0, 2**31 - 1))
+                limits = replace(limits, errors=number(option, value, 0, 2**31 - 1))
             case _:
                 pass  # other names are SystemTap's own tuning knobs or the script's macros
     return limits
 
 
-def _number(option: str, text: str, least: int, most: int) -> int:
+def number(option: str, text: str, least: int, most: int) -> int:
+    """An option's value as a number within bounds."""
     try:
         value = int(text, 0)
     except ValueError:
@@ -152,10 +152,11 @@ def command_words(command: str) -> list[str]:
     return words
 
 
-def _pid(text: str | None) -> int | None:
+def process_number(text: str | None) -> int | None:
+    """The value of -x, a process that lives."""
     if text is None:
         return None
-    pid = _number("-x", text, 1, 2**22)
+    pid = number("-x", text, 1, 2**22)
     if not Path(f"/proc/{pid}").exists():
         from probelang.diag.target import NoSuchProcess
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from probelang.cli.arguments import Given, UsageError
 from probelang.cli.compiling import watch
 from probelang.cli.messages import Messages
-from probelang.cli.request import command_words, read_options, read_script, unwanted_features
+from probelang.cli.request import (
+    command_words,
+    number,
+    process_number,
+    read_options,
+    read_script,
+    unwanted_features,
+)
 from probelang.pipeline import Artifact, Stop, compile_source, kernel_features
+
+if TYPE_CHECKING:
+    from probelang.runtime.runoptions import RunOptions
+
+BUFFER_MEGABYTES = (1, 1024)
 
 PASSES = {"1": "syntax", "2": "types", "3": "all", "4": "all"}
 
@@ -63,3 +78,61 @@ def load_artifact(path: str) -> Artifact:
         return Artifact(code, read_object(code)[1])
     except elf.NotAnObject as error:
         raise CompileError([NotAnObject(path=path, reason=str(error))]) from None
+
+
+def start_session(given: Given, messages: Messages, artifact: Artifact, features: frozenset[str]) -> int:
+    from probelang.runtime.output.sink import JsonSink, TextSink
+    from probelang.runtime.session import run as run_session
+
+    options = run_options(given, features - frozenset(unwanted_features(given)))
+    with contextlib.ExitStack() as stack:
+        stream = open_output(given.last("-o"), stack)
+        sink = JsonSink(stream) if messages.json else TextSink(stream, sys.stderr.buffer)
+        return run_session(artifact.manifest, artifact.code, options, sink)
+
+
+def run_options(given: Given, features: frozenset[str]) -> RunOptions:
+    from probelang.runtime.load import DEFAULT_RING_BYTES
+    from probelang.runtime.runoptions import RunOptions
+
+    command, megabytes = given.last("-c"), given.last("-s")
+    return RunOptions(
+        features=features,
+        pid=process_number(given.last("-x")),
+        command=None if command is None else tuple(command_words(command)),
+        duration_s=duration_s(given.last("-T")),
+        ring_bytes=DEFAULT_RING_BYTES if megabytes is None else ring_bytes(megabytes),
+        pass_status=given.has("--pass-status"),
+    )
+
+
+def duration_s(text: str | None) -> float | None:
+    """The value of -T; fractions are allowed."""
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 1e9:
+        raise UsageError(f"-T takes a number of seconds, not `{text}`")
+    return seconds
+
+
+def ring_bytes(megabytes: str) -> int:
+    """The next power of two, as the kernel wants it."""
+    count = number("-s", megabytes, *BUFFER_MEGABYTES)
+    return 1 << ((count << 20) - 1).bit_length()
+
+
+def open_output(path: str | None, stack: contextlib.ExitStack) -> BinaryIO:
+    from probelang.diag import CompileError
+    from probelang.diag.invocation import UnwritableFile
+
+    if path is None:
+        return sys.stdout.buffer
+    try:
+        return stack.enter_context(Path(path).open("wb"))
+    except OSError as error:
+        reason = (error.strerror or "failed").lower()
+        raise CompileError([UnwritableFile(path=path, reason=reason)]) from None

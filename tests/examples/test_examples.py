@@ -1,0 +1,245 @@
+"""Every script of examples/ is run against a real program, and what it says compared with what the program counted."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Compile, Result, Run
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent.parent / "examples"
+SCRIPTS = sorted(EXAMPLES.glob("*.probe"))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the script printed, and what the program counted."""
+
+    output: str
+    counts: dict[str, int]
+
+    def rows(self, pattern: str) -> list[tuple[str, ...]]:
+        return re.findall(pattern, self.output, re.MULTILINE)
+
+
+Example = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def shop(compile_c: Compile) -> Path:
+    return compile_c(HERE / "shop.c", "-O1", "-pthread", name="shop")
+
+
+@pytest.fixture(scope="session")
+def allocator(compile_c: Compile) -> Path:
+    return compile_c(HERE / "alloc.c", "-O1", "-shared", "-fPIC", "-fno-builtin", name="liballoc.so")
+
+
+@pytest.fixture(scope="session")
+def allocating(compile_c: Compile, allocator: Path) -> Path:
+    flags = ("-O1", "-fno-builtin", str(allocator), f"-Wl,-rpath,{allocator.parent}")
+    return compile_c(HERE / "allocating.c", *flags, name="allocating")
+
+
+@pytest.fixture
+def example(probelang: Run, tmp_path: Path, requires: Callable[..., None]) -> Example:
+    """Runs one example with -c; the script's output is kept apart from the program's."""
+
+    def run(name: str, *arguments: str | Path, command: str | Path) -> Outcome:
+        requires("root", "uprobe_multi")
+        output = tmp_path / "output"
+        words = [str(a) for a in arguments]
+        result: Result = probelang("-c", str(command), "-o", str(output), str(EXAMPLES / name), *words)
+        assert result.status == 0, result.stderr
+        assert "error" not in result.stderr and "lost" not in result.stderr, result.stderr
+        counts = {k: int(v) for k, v in re.findall(r"^(\w+)=(\d+)$", result.stdout, re.MULTILINE)}
+        return Outcome(output.read_text(), counts)
+
+    return run
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
+def test_each_says_what_it_answers_and_how_it_is_called(script: Path) -> None:
+    first, question, *_ = script.read_text().splitlines()
+    assert first == "#!/usr/bin/env probelang"
+    assert question.startswith("# ") and "?" in question
+    assert f"probelang {script.name}" in script.read_text()
+    assert script.stat().st_mode & 0o100
+
+
+def test_each_is_tested_here() -> None:
+    text = Path(__file__).read_text()
+    assert [script.name for script in SCRIPTS if f'"{script.name}"' not in text] == []
+
+
+def test_alloc_sizes(example: Example, allocator: Path, allocating: Path) -> None:
+    found = example("alloc_sizes.probe", allocator, command=allocating)
+    ((name, blocks, size, largest),) = found.rows(r"^(\w+): (\d+) blocks, (\d+) bytes, largest (\d+)$")
+    assert name == "allocating"
+    assert (int(blocks), int(size)) == (found.counts["allocations"], found.counts["allocated"])
+    assert int(largest) >= 300
+    assert sum(int(n) for (n,) in found.rows(r"\| *@* *(\d+)$")) == found.counts["allocations"]
+
+
+def test_alloc_leaks(example: Example, allocator: Path, allocating: Path) -> None:
+    found = example("alloc_leaks.probe", allocator, command=allocating)
+    ((_, blocks),) = found.rows(r"^(\d+) bytes in (\d+) blocks were not freed$")
+    assert int(blocks) == found.counts["allocations"] - found.counts["frees"]
+    assert ("3000", "10") in found.rows(r"^ *(\d+) bytes +(\d+) blocks from")
+
+
+def test_call_latency(example: Example, shop: Path) -> None:
+    found = example("call_latency.probe", shop, "nap", command=shop)
+    ((name, calls, longest),) = found.rows(r"^(\w+): (\d+) calls, .* longest (\d+) us$")
+    assert (name, calls) == ("shop", "3")
+    assert int(longest) >= 30000
+
+
+def test_slow_calls(example: Example, shop: Path) -> None:
+    found = example("slow_calls.probe", shop, "nap", "20000", command=shop)
+    assert len(found.rows(r"^nap\(30000\) took \d+ us in shop")) == found.counts["slow"] == 1
+    assert "1 of 3 calls took 20000 us or longer" in found.output
+
+
+def test_top_functions(example: Example, shop: Path) -> None:
+    found = example("top_functions.probe", shop, "step_*", command=shop)
+    assert sum(int(n) for n, _ in found.rows(r"^ *(\d+) (step_\w+)$")) == found.counts["steps"]
+    everything = example("top_functions.probe", shop, command=shop)
+    calls = {name: int(n) for n, name in everything.rows(r"^ *(\d+) (\w+)$")}
+    assert (calls["price"], calls["request"]) == (found.counts["prices"], found.counts["requests"])
+
+
+def test_top_live(example: Example, shop: Path) -> None:
+    found = example("top_live.probe", shop, "step_*", "10", command=shop)
+    assert sum(int(n) for n, _ in found.rows(r"^ *(\d+) (step_\w+)$")) == found.counts["steps"]
+    assert f"{found.counts['steps']} calls in all" in found.output
+
+
+def test_argument_distribution(example: Example, shop: Path) -> None:
+    found = example("argument_distribution.probe", shop, "price", "2", command=shop)
+    assert f"{found.counts['prices']} calls, from 0 to 6" in found.output
+    often = {int(v): int(n) for v, n in found.rows(r"^ *(\d+): (\d+)$")}
+    assert sum(often.values()) == found.counts["prices"]
+    assert sum(v * n for v, n in often.items()) == found.counts["price_sum"]
+
+
+def test_return_values(example: Example, shop: Path) -> None:
+    found = example("return_values.probe", shop, "request", command=shop)
+    assert f"{found.counts['requests']} calls, {found.counts['failures']} failed" in found.output
+    assert (str(found.counts["failures"]), "-1") in found.rows(r"^ *(\d+) times (-?\d+)$")
+
+
+def test_thread_life(example: Example, shop: Path) -> None:
+    found = example("thread_life.probe", shop, command=shop)
+    ((ended, most),) = found.rows(r"^(\d+) threads ended, at most (\d+) at once$")
+    assert int(ended) == 5  # four workers and the main thread
+    assert 2 <= int(most) <= 5
+
+
+def test_exec_tree(example: Example) -> None:
+    found = example("exec_tree.probe", command="/bin/sh -c '/bin/sh -c /bin/true; /bin/true; :'")
+    started = found.rows(r"^( *)(\w+) \((\d+)\)$")
+    assert [(len(indent), name) for indent, name, _ in started] == [
+        (0, "sh"),
+        (2, "sh"),
+        (4, "true"),
+        (2, "true"),
+    ] or [name for _, name, _ in started] in (["sh", "true", "true"], ["sh", "sh", "true", "true"])
+    assert len(found.rows(r"ended after (\d+) ms")) == len({pid for _, _, pid in started})
+
+
+def test_syscall_counts(example: Example) -> None:
+    dd = shutil.which("dd") or "dd"
+    found = example("syscall_counts.probe", command=f"{dd} if=/dev/zero of=/dev/null bs=16 count=1000")
+    calls = {int(n): int(count) for n, count in found.rows(r"^ *(\d+) +(\d+) +\d+ +\d+$")}
+    read, write = 0, 1
+    assert 1000 <= calls[write] < 1020
+    assert 1000 <= calls[read] < 1020
+
+
+def test_profile(example: Example) -> None:
+    found = example("profile.probe", command=f"{sys.executable} -c 'for i in range(10**7): pass'")
+    ((samples,),) = [(n,) for n in re.findall(r"^(\d+) samples$", found.output, re.MULTILINE)]
+    assert int(samples) > 10
+    names = [name for _, name in found.rows(r"^ *(\d+) (\w+)$")]
+    assert any(name.startswith("python") for name in names)
+
+
+def test_call_graph(example: Example, shop: Path) -> None:
+    found = example("call_graph.probe", shop, "step_read", command=shop)
+    entries, returns = found.rows(r"(->) step_read$"), found.rows(r"(<-) step_read$")
+    assert len(entries) == len(returns) == found.counts["requests"]
+
+
+def test_callers(example: Example, shop: Path) -> None:
+    found = example("callers.probe", shop, "step_write", command=shop)
+    ((calls, _),) = found.rows(r"^ *(\d+) from (0x[0-9a-f]+)$")
+    assert int(calls) == found.counts["requests"] - found.counts["failures"]
+
+
+def test_lock_contention(example: Example, shop: Path) -> None:
+    found = example("lock_contention.probe", shop, "lock", command=shop)
+    ((_, taken),) = found.rows(r"^(0x[0-9a-f]+): taken (\d+) times")
+    assert int(taken) == found.counts["locked"]
+
+
+def test_failed_requests(example: Example, shop: Path) -> None:
+    found = example("failed_requests.probe", shop, "request", "step_*", command=shop)
+    assert found.output.count("  failed\n") == found.counts["failures"]
+    assert [int(n) for (n,) in found.rows(r"^request\((\d+)\)$")] == [5, 10, 15, 20]
+    assert "step_write" not in found.output
+
+
+def test_string_arguments(example: Example, shop: Path) -> None:
+    found = example("string_arguments.probe", shop, "exec_simple_query", "1", command=shop)
+    seen = {text: int(n) for n, text in found.rows(r"^ *(\d+) (.+)$")}
+    assert seen == {"select 1": 10, "select 2": 10, "insert into t": 10, "delete from t": 10}
+
+
+def test_postgres_queries(example: Example, shop: Path) -> None:
+    found = example("postgres_queries.probe", shop, command=shop)
+    words = {word: int(n) for word, n in found.rows(r"^(\w+) +(\d+) statements")}
+    assert words == {"select": 20, "insert": 10, "delete": 10}
+    assert sum(words.values()) == found.counts["queries"]
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A private copy of an interpreter that has its symbols in its own file."""
+    binary = Path(sys.executable).resolve()
+    if b"PyObject_Malloc" not in binary.read_bytes():
+        pytest.skip("this Python keeps its symbols in a shared library")
+    copy = tmp_path_factory.mktemp("python") / "python3"
+    shutil.copy(binary, copy)
+    return copy
+
+
+def python_command(python: Path, code: str) -> str:
+    return f"/usr/bin/env PYTHONHOME={sys.base_prefix} {python} -S -c '{code}'"
+
+
+def test_python_activity(example: Example, python: Path) -> None:
+    code = "for i in range(1000): dict()"
+    more = example("python_activity.probe", python, command=python_command(python, code))
+    less = example("python_activity.probe", python, command=python_command(python, "pass"))
+    calls = [{name: int(n) for n, name in run.rows(r"^ *(\d+) (\w+)$")} for run in (more, less)]
+    assert calls[1]["PyObject_Malloc"] > 1000
+    assert calls[0]["PyDict_New"] >= calls[1]["PyDict_New"]
+
+
+def test_python_allocations(example: Example, python: Path) -> None:
+    code = "x = [bytes(200 + i % 50) for i in range(5000)]; print(len(x))"
+    found = example("python_allocations.probe", python, command=python_command(python, code))
+    ((count, _),) = found.rows(r"^(\d+) allocations of (\d+) bytes in all$")
+    assert int(count) > 5000
+    buckets = {int(low): int(n) for low, n in found.rows(r"^ *(\d+) \|@* *(\d+)$")}
+    assert sum(buckets.values()) == int(count)
+    assert buckets[128] >= 1000
+    assert len(found.rows(r"^ *(\d+) times")) > 3
