@@ -15,6 +15,7 @@ from probelang.artifact.manifest import Record
 from probelang.diag import InternalError
 from probelang.runtime.output.record import compile_packed, compile_unpacker
 from probelang.runtime.output.sink import Sink
+from probelang.runtime.output.stack import stack_lines, stack_names
 from probelang.runtime.ringbuf import Batch
 from probelang.runtime.services import SessionServices
 from probelang.runtime.store import Key, Store, Value
@@ -108,7 +109,7 @@ class RecordHandler:
 
 
 def call_of(name: str, services: SessionServices, sink: Sink) -> Callable[[tuple[Value, ...]], None]:
-    """What a record of a call with this name does with its fields."""
+    """What a record of a call with this name does with its fields. Stacks are a string and the process's id."""
     speculations = services.speculations
     match name:
         case "exit":
@@ -129,6 +130,14 @@ def call_of(name: str, services: SessionServices, sink: Sink) -> Callable[[tuple
             return lambda fields: speculations.commit(_long(fields[0]))
         case "discard":
             return lambda fields: speculations.discard(_long(fields[0]))
+        case "print_ustack" | "print_ubacktrace":
+            return lambda fields: sink.print(
+                stack_lines(services.symbols, _text(fields[0]), _long(fields[1]))
+            )
+        case "print_ubacktrace_brief":
+            return lambda fields: sink.print(
+                stack_names(services.symbols, _text(fields[0]), _long(fields[1]))
+            )
         case _:
             raise InternalError(f"the kernel half calls `{name}`, which the session does not know")
 

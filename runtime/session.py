@@ -38,6 +38,7 @@ from probelang.runtime.services import SessionServices
 from probelang.runtime.signals import EndSignals, Interrupted
 from probelang.runtime.targets import fill_targets
 from probelang.runtime.timers import TimerHeap
+from probelang.runtime.timezone import west_of_utc_s, zone_name_bytes
 from probelang.runtime.userhalf import UserHalf
 
 _POLL_S = 0.02  # programs do not wake the reader for every record
@@ -112,7 +113,8 @@ def _run_values(options: RunOptions, command: Command | None) -> dict[str, int]:
         "run:self": os.getpid(),
         # the difference is whole seconds; what was measured between the two calls is not part of it
         "run:tai": round(tai_s / 1_000_000_000) * 1_000_000_000,
-        "run:gmtoff": time.localtime().tm_gmtoff,
+        "run:gmtoff": west_of_utc_s(),
+        "run:tzname": zone_name_bytes(),
     }
 
 

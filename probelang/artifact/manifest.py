@@ -130,7 +130,7 @@ class Record:
     """What a ring-buffer record with this number means. `print`: format `pieces` with the fields. `call`: do builtin
     `name` with the fields as arguments (exit, warn, system, speculate, ...). `error`: an uncaught soft error, fields place
     and message. `fields` are as in the record; `user_symbol*`: address and pid, two longs, shown as text;
-    `histogram`: `histogram` says of what, the key's fields follow as longs and strings."""
+    `histogram`: one long, its number in `histograms`, which say of what; entries for the key's fields follow, long or string."""
 
     kind: Literal["print", "call", "error"]
     fields: tuple[FieldKind, ...]
@@ -143,7 +143,8 @@ class Record:
 class Constant:
     """A u64 at `offset` of the map `.rodata` that the runtime fills in before it loads. `name`:
     `btf:STRUCT.MEMBER[.MEMBER]` (byte offset from kernel BTF), `run:target` (1 when -x or -c restricts), `run:self` (own
-    tgid), `run:tai` (CLOCK_TAI - CLOCK_REALTIME, ns), `run:target_pid`, `run:gmtoff`, `file:dev:PATH`, `file:inode:PATH`."""
+    tgid), `run:tai` (CLOCK_TAI - CLOCK_REALTIME, ns), `run:target_pid`, `run:gmtoff` (seconds west of
+    UTC), `run:tzname` (what tz_name_bytes() gives), `file:dev:PATH`, `file:inode:PATH`."""
 
     name: str
     offset: int

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from probelang.runtime.evaluate.frame import Run
 from probelang.runtime.store import Value
+from probelang.runtime.timezone import west_of_utc_s, zone_name_bytes
 
 TICKS_PER_SECOND = 250
 _SCALES = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "ns": 1}
@@ -27,15 +28,6 @@ def _cpu_clock(scale: int) -> Callable[[Run, int], int]:
         return time.monotonic_ns() // scale
 
     return read
-
-
-def west_of_utc_s() -> int:
-    return -time.localtime().tm_gmtoff
-
-
-def zone_name_bytes() -> int:
-    """Up to 8 bytes of the name, the first in the lowest byte; below 2**63, as zone names are ASCII."""
-    return int.from_bytes(time.localtime().tm_zone.encode("ascii", "replace")[:8], "little")
 
 
 _PLAIN: Mapping[str, Callable[[Run], Value | None]] = {
