@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from probelang import resolved, syntax, typed
 from probelang.artifact import code
@@ -140,23 +139,21 @@ def _check_declarations(run: Inference) -> None:
 def _prepare(probe: resolved.Probe) -> _Probe:
     targets = targets_of(probe)
     shared: dict[str, LocalUse] = {}
-    written = [written_names((p.code,)) for p in probe.parts]
-    parts = tuple(
-        (
-            Body(
-                part.file,
-                False,
-                targets,
-                shared,
-                None,
-                frozenset(chain(*written[:number], *written[number + 1 :])),
-            ),
-            part.code,
-        )
-        for number, part in enumerate(probe.parts)
-    )
+    own = _own_part(probe)
+    written = written_names((own.code,)) if own is not None else frozenset[str]()
+    parts = tuple([(Body(p.file, False, targets, shared, None, written), p.code) for p in probe.parts])
     when = tuple((Body(c.file, False, targets, shared), c.expression) for c in probe.when)
     return _Probe(probe, parts, when, (), shared)
+
+
+def _own_part(probe: resolved.Probe) -> resolved.Part | None:
+    """The part that is the probe's own body, not a prologue or epilogue: the first behind its probe points."""
+    behind = [
+        part
+        for part in probe.parts
+        if part.code.span.source is probe.span.source and part.code.span.end > probe.span.start
+    ]
+    return min(behind, key=lambda part: part.code.span.start, default=None)
 
 
 def targets_of(probe: resolved.Probe) -> Targets:
@@ -206,6 +203,18 @@ def _infer_all(run: Inference, probes: Sequence[_Probe], options: Options) -> No
             infer_statement(run, body, block)
     for function in reached:
         _check_function(run, function)
+    _follow_feeds([f.locals for f in reached] + [p.locals for p in probes])
+
+
+def _follow_feeds(scopes: Iterable[Mapping[str, LocalUse]]) -> None:
+    """What is read for a variable that is itself read counts as read."""
+    work = [use for locals_ in scopes for use in locals_.values() if use.read or use.bound]
+    while work:
+        for source in work.pop().feeds:
+            if not source.read:
+                source.read = True
+                if isinstance(source, LocalUse):
+                    work.append(source)
 
 
 def _check_function(run: Inference, function: FunctionUse) -> None:
@@ -237,9 +246,7 @@ def _unused_code(program: resolved.Program, scope: Scope) -> list[Diagnostic]:
 
 
 def _lowering(run: Inference, options: Options) -> Lowering:
-    kept = [
-        u for u in run.scope.globals if u.first_use is not None or not (options.elide or u.declared.library)
-    ]
+    kept = [u for u in run.scope.globals if u.read or u.written or not (options.elide or u.declared.library)]
     functions = [f for f in run.scope.functions if f.reached]
     for use in kept:
         _check_global(run, use)
@@ -353,7 +360,7 @@ def _warnings(low: Lowering, probes: Sequence[_Probe], program: typed.Program) -
         own = probe.probe.span.source.name
         found += [w for w in _local_warnings(low, probe.locals) if w.span and w.span.source.name == own]
     for use in low.run.scope.globals:
-        if use.first_use is None and not use.declared.library:
+        if not (use.read or use.written or use.declared.library):
             found.append(mistakes.UnusedGlobal(span=use.declared.declaration.span, name=use.name))
     return [d for d in _each_once(found) if isinstance(d, CompileWarning)]
 

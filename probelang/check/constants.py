@@ -70,7 +70,7 @@ def target_name(node: syntax.TargetVariable) -> str:
 
 def _is_written(operand: syntax.Expression, body: Body) -> bool:
     base = operand.base if isinstance(operand, syntax.Index) else operand
-    return isinstance(base, syntax.Name | syntax.TargetVariable) and base.name in body.written_elsewhere
+    return isinstance(base, syntax.Name | syntax.TargetVariable) and base.name in body.written_by_probe
 
 
 def live_parts(node: Code, body: Body, scope: Scope) -> tuple[Code, ...]:

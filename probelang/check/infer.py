@@ -17,20 +17,33 @@ from probelang.check.cells import LONG, STRING, Cell, root, settle, type_in, uni
 from probelang.check.constants import is_defined, live_arms, target_name, truth
 from probelang.check.formats import BadFormat, argument_types, parse_format
 from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse, Scope
+from probelang.check.walk import everything
 from probelang.diag import Diagnostic
 from probelang.diag import types as mistakes
 from probelang.source import Span
 
 KEY_LIMIT = 9
 _LINEAR_BUCKET_LIMIT = 4096
+_ONLY_COMPUTING = (
+    syntax.Number, syntax.String, syntax.Name, syntax.Binary, syntax.Unary, syntax.Conditional, syntax.Index,
+    syntax.RegexMatch,
+)  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
 class Inference:
-    """What inference works on. `found` are the mistakes so far."""
+    """What inference works on. `found` are the mistakes so far; `receiver` is the local to which the expression at hand is
+    assigned, when that is all that the expression does."""
 
     scope: Scope
     found: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    receiver: LocalUse | None = None
+
+    def note_read(self, use: GlobalUse | LocalUse) -> None:
+        if self.receiver is not None:
+            self.receiver.feeds.append(use)
+        else:
+            use.read = True
 
     def report(self, mistake: Diagnostic) -> None:
         self.found.append(mistake)
@@ -179,7 +192,7 @@ def use_with_arity(run: Inference, use: GlobalUse, arity: int, span: Span) -> bo
 
 def infer_name(run: Inference, body: Body, node: syntax.Name) -> Cell:
     use = find_variable(run, body, node)
-    use.read = True
+    run.note_read(use)
     if isinstance(use, LocalUse):
         return use.value
     if not use_with_arity(run, use, 0, node.span):
@@ -262,7 +275,7 @@ def infer_index(run: Inference, body: Body, node: syntax.Index) -> Cell:
     use = infer_element(run, body, node)
     if use is None:
         return Cell(doubtful=True)
-    use.read = True
+    run.note_read(use)
     return _plain(run, use, node.base.span)
 
 
@@ -333,11 +346,21 @@ def infer_assign(run: Inference, body: Body, node: syntax.Assign, statement: boo
         expect(run, body, node.value, kind)
         return STRING if kind is Type.STRING else LONG
     place = infer_place(run, body, node.target, read=False)
+    outer = run.receiver
+    if run.scope.elide and statement and isinstance(node.target, syntax.Name) and only_computes(node.value):
+        target = find_variable(run, body, node.target)
+        run.receiver = target if isinstance(target, LocalUse) else None
     value = infer(run, body, node.value)
+    run.receiver = outer
     if place is None:
         return value
     agree(run, node.target, place, node.value, value)
     return place
+
+
+def only_computes(node: syntax.Expression) -> bool:
+    """Whether dropping the expression drops nothing but its value (a soft error at most)."""
+    return all(isinstance(inner, _ONLY_COMPUTING) for inner in everything(node))
 
 
 def _infer_accumulate(run: Inference, body: Body, node: syntax.Assign) -> Cell:

@@ -12,7 +12,7 @@ from probelang.artifact import code
 from probelang.artifact.code import Type
 from probelang.check.cells import type_in
 from probelang.check.constants import live_arms
-from probelang.check.infer import blamed
+from probelang.check.infer import blamed, only_computes
 from probelang.check.infer_statements import array_of, slice_of
 from probelang.check.lower import (
     Lowering,
@@ -80,7 +80,7 @@ def _lower_effect(low: Lowering, body: Body, node: syntax.Expression) -> code.St
         case syntax.Increment(target=syntax.Name() as name) if low.dropped(find(low, body, name)):
             return _NO_STATEMENT
         case syntax.Assign(target=syntax.Name() as name) if low.dropped(find(low, body, name)):
-            return _lower_effect(low, body, node.value)
+            return _NO_STATEMENT if only_computes(node.value) else _lower_effect(low, body, node.value)
         case _:
             pass
     typed = lower_any(low, body, node)

@@ -38,7 +38,8 @@ class GlobalUse:
 
 @dataclass(slots=True, eq=False)
 class LocalUse:
-    """`bound`: a parameter, a key of foreach or the variable of catch, which something else than an assignment sets."""
+    """`bound`: a parameter, a key of foreach or the variable of catch, which something else than an assignment sets.
+    `feeds`: what is read only to be assigned to this variable; that counts as read when this one is read."""
 
     name: str
     first_use: Span
@@ -47,6 +48,7 @@ class LocalUse:
     written: bool = False
     bound: bool = False
     slot: int = -1
+    feeds: list[GlobalUse | LocalUse] = field(default_factory=list["GlobalUse | LocalUse"])
 
 
 @dataclass(slots=True, eq=False)
@@ -84,15 +86,15 @@ class Targets:
 
 @dataclass(slots=True, eq=False)
 class Body:
-    """One piece of code being checked. Parts of a probe share `locals`; `written_elsewhere` are the names that the
-    other parts of the probe write (for @probewrite)."""
+    """One piece of code being checked. Parts of a probe share `locals`; `written_by_probe` are the names that the
+    probe's own body writes (for @probewrite in aliases)."""
 
     file: str
     library: bool
     targets: Targets
     locals: dict[str, LocalUse]
     function: FunctionUse | None = None
-    written_elsewhere: frozenset[str] = frozenset()
+    written_by_probe: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True, eq=False)

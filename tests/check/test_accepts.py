@@ -63,10 +63,9 @@ LEGAL = [
     "global a, b probe begin { a[1] = 2; foreach (k in a) b[k] = a[k] }",
     "global a function f() { return a[1] } probe begin { a[1] = 2; foreach (k in a) println(f()) }",
     "global k, a probe begin { a[1] = 2; foreach (k in a) println(k) }",
-    'probe begin { printf("%d %5s %-5s|%05d %+d % d %#x %p %c %b %1b %.3s %*d %-*.*s %% %ld", 1, "a", "b", 2, 3, 4, 5, '
-    '6, 7, 8, 9, "c", 5, 1, 2, 3, "d", 1) }',
+    'probe begin { printf("%d %5s %-5s|%05d %+d % d %#x %p %c %b %1b %.3s %*d %-*.*s %% %ld", 1, "a", "b", 2, 3, 4, 5, 6, 7, 8, 9, "c", 5, 1, 2, 3, "d", 1) }',
     'probe begin { printf("plain"); print("a", 1); println(); printd(",", 1, "a"); printdln("", 1, 2) }',
-    'probe begin { println(sprintf("%d", 1) . sprint(1, "a") . sprintd("-", 1) . sprintln(2) . sprintdln(",", 1, 2)) }',
+    'probe begin { println(sprintf("%d", 1) . sprint(1, "a") . sprintd("-", 1, 2) . sprintln(2) . sprintdln(",", 1, 2)) }',
     'probe begin { try { error("x") } catch (m) { println(m . "") } }',
     'probe begin { try { error("x") } catch { exit() } }',
     "probe begin { for (;;) break; while (1) { continue } }",
@@ -160,13 +159,13 @@ def test_private_names_belong_to_their_file() -> None:
 
 
 def test_parts_of_a_probe_share_locals() -> None:
-    text = "probe al = begin { x = 1 }, { if (@probewrite(x)) println(x) else println(2) }"
+    text = "probe al = begin { x = 1 }, { if (@probewrite(x)) println(x) else println(x, 2) }"
     assert shown(text + " probe al { println(x); }") == expected(
         """
         probe al  (x: long)
             x = 1
             printf("%d\\n", x)
-            printf("%d\\n", 2)
+            printf("%d%d\\n", x, 2)
         """
     )
     assert 'printf("%d\\n", x)\n' in shown(text + " probe al { x = 3 }")
@@ -186,7 +185,7 @@ def test_what_nothing_reads_is_left_out_with_a_warning() -> None:
         """
     )
     assert warnings_of(text) == [
-        "W0304 1:114",
+        "W0304 1:107",
         "W0302 1:27",
         "W0302 1:34",
         "W0302 1:43",

@@ -24,7 +24,7 @@ def test_numbers(text: str, value: int | None) -> None:
 @pytest.mark.parametrize(
     ("text", "override", "title"),
     [
-        ("global limit probe begin { println(limit + 1) }", ("limt", "1"), "no global variable `limt`"),
+        ("global most probe begin { println(most + 1) }", ("mots", "1"), "no global variable `mots`"),
         ("global n = 1 probe begin { println(n) }", ("n", "x"), "`n` is a number"),
         ("global a probe begin { a[1] = 1 }", ("a", "1"), "only plain variables"),
         ("global s probe begin { s <<< 1 }", ("s", "1"), "only plain variables"),

@@ -67,6 +67,7 @@ def _globals() -> str:
 
 GLOBALS = _globals()
 REPORT = r"""
+probe never { a0[0] = 0 a1[""] = 0 a2[0, ""] = "" t0 <<< 0 t1[0] <<< 0 t2["", 0] <<< 0 h0 = "" }
 probe end {
   printf("g %d %d %s\n", g0, g1, h0)
   foreach (k+ in a0) printf("a0 %d %d\n", k, a0[k])
@@ -249,7 +250,7 @@ class Writer:
 
     def _sprint(self, depth: int) -> str:
         values = [self.expression(self.pick(KINDS), depth) for _ in range(1 + self.draw(_below(3)))]
-        if self.chance(50):
+        if len(values) < 2 or self.chance(50):
             return f"sprint({', '.join(values)})"
         return f"sprintd({quote(self.pick(('', ',', ' - ')))}, {', '.join(values)})"
 
@@ -500,9 +501,10 @@ def _functions(writer: Writer) -> str:
     texts.append(
         f"function f_deep:long(n:long, m:long) {{ if (n <= 0) return m; return f_deep(n - 1, {step}) + n }}"
     )
+    deep.locals = {"long": ("n",), "string": ()}
     texts.append(
-        f"function f_chain:long(n:long) :1 {{ if ({deep.number(1).replace('m', 'n')}) next; return 1 }}\n"
-        f"function f_chain:long(n:long) :2 {{ return {deep.number(1).replace('m', 'n')} }}"
+        f"function f_chain:long(n:long) :1 {{ if ({deep.number(1)}) next; return 1 }}\n"
+        f"function f_chain:long(n:long) :2 {{ return {deep.number(1)} }}"
     )
     deep_signature: Signature = ("f_deep", ("long", "long"), "long")
     chain_signature: Signature = ("f_chain", ("long",), "long")
