@@ -4,7 +4,7 @@
 PYTHON := .venv/bin/python
 STAMP := .venv/.setup-done
 
-.PHONY: demo test test-all bench lint format setup clean
+.PHONY: demo test test-all bench lint docs format setup clean
 
 demo: setup
 	$(PYTHON) examples/demo.py
@@ -23,12 +23,18 @@ LINTERS := lint-style lint-format lint-mypy lint-pyright
 lint: $(LINTERS)
 lint-style: setup
 	.venv/bin/ruff check .
-lint-format: setup
+lint-docs: setup
+	$(PYTHON) -m tests.docs.functions_page
+
+format: setup
 	.venv/bin/ruff format --check .
 lint-mypy: setup
 	.venv/bin/mypy
 lint-pyright: setup
 	.venv/bin/pyright
+
+docs: setup
+	$(PYTHON) -m tests.docs.functions_page
 
 format: setup
 	.venv/bin/ruff check --fix .
