@@ -9,6 +9,7 @@ globals. Soft errors are wanted: both halves must raise the same ones.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar
@@ -92,7 +93,7 @@ class Writer:
     """Draws pieces of source text. `locals` are the variables that may be read and written here, `functions` those that may
     be called; `pure` forbids effects (inside an unsorted foreach the order must not show)."""
 
-    draw: Callable[[st.SearchStrategy[int]], int]
+    draw: Callable[[int], int]
     user_half: bool
     locals: dict[Kind, tuple[str, ...]] = field(default_factory=lambda: dict(LOCALS))
     readable: tuple[str, ...] = ()
@@ -103,10 +104,10 @@ class Writer:
     counters: int = 0
 
     def pick(self, options: Sequence[T]) -> T:
-        return options[self.draw(_below(len(options)))]
+        return options[self.draw(len(options))]
 
     def chance(self, percent: int) -> bool:
-        return self.draw(_below(100)) < percent
+        return self.draw(100) < percent
 
     # ------------------------------------------------------------------------------------- expressions
 
@@ -126,7 +127,7 @@ class Writer:
         return self.pick(options)(depth - 1)
 
     def small_number(self) -> str:
-        match self.draw(_below(6)):
+        match self.draw(6):
             case 0:
                 return str(self.pick(EXTREMES))
             case 1:
@@ -138,7 +139,7 @@ class Writer:
             case 4:
                 return self.element("a0", 0) if self.chance(50) else self.element("a1", 0)
             case _:
-                return str(self.draw(_below(100)))
+                return str(self.draw(100))
 
     def _arithmetic(self, depth: int) -> str:
         return f"({self.number(depth)} {self.pick('+-*&|^')} {self.number(depth)})"
@@ -175,7 +176,7 @@ class Writer:
         return f"({self.string(depth)} {self.pick(('=~', '!~'))} {quote(self.pick(PATTERNS))})"
 
     def _text_number(self, depth: int) -> str:
-        match self.draw(_below(4)):
+        match self.draw(4):
             case 0:
                 return f"strlen({self.string(depth)})"
             case 1:
@@ -215,7 +216,7 @@ class Writer:
         return self.pick(options)(depth - 1)
 
     def small_string(self) -> str:
-        match self.draw(_below(5)):
+        match self.draw(5):
             case 0 | 1:
                 return quote(self.pick(WORDS))
             case 2:
@@ -249,7 +250,7 @@ class Writer:
         return f"({target} {self.pick(('=', '.='))} {self.string(depth)})"
 
     def _sprint(self, depth: int) -> str:
-        values = [self.expression(self.pick(KINDS), depth) for _ in range(1 + self.draw(_below(3)))]
+        values = [self.expression(self.pick(KINDS), depth) for _ in range(1 + self.draw(3))]
         if len(values) < 2 or self.chance(50):
             return f"sprint({', '.join(values)})"
         return f"sprintd({quote(self.pick(('', ',', ' - ')))}, {', '.join(values)})"
@@ -260,7 +261,7 @@ class Writer:
     def format(self, depth: int, ending: str = "") -> str:
         """A format and its arguments."""
         text, arguments = "", ""
-        for _ in range(1 + self.draw(_below(3))):
+        for _ in range(1 + self.draw(3)):
             conversion, values = self._conversion(depth)
             text += self.pick(("", "x", " %% ", "|")) + conversion
             arguments += "".join(f", {value}" for value in values)
@@ -310,7 +311,7 @@ class Writer:
             if wildcards and self.chance(15):
                 keys.append("*")
             elif kind == "long":
-                keys.append(f"({self.number(depth - 1)} & 3)" if depth > 0 else str(self.draw(_below(4))))
+                keys.append(f"({self.number(depth - 1)} & 3)" if depth > 0 else str(self.draw(4)))
             else:
                 keys.append(quote(self.pick(("k", "kk", "", "a key"))))
         return keys
@@ -321,7 +322,7 @@ class Writer:
     # ---------------------------------------------------------------------------------------- statements
 
     def statements(self, count: int, depth: int) -> str:
-        return "\n".join(self.statement(depth) for _ in range(1 + self.draw(_below(count))))
+        return "\n".join(self.statement(depth) for _ in range(1 + self.draw(count)))
 
     def block(self, depth: int) -> str:
         return "{ " + self.statements(3, depth) + " }"
@@ -374,7 +375,7 @@ class Writer:
         return f"{self._step(0)};"
 
     def _print(self) -> str:
-        match self.draw(_below(3)):
+        match self.draw(3):
             case 0:
                 return f"println({self.expression(self.pick(KINDS), 2)});"
             case 1:
@@ -384,7 +385,7 @@ class Writer:
                 return f"printf({self.format(2, ending)});"
 
     def _delete(self) -> str:
-        match self.draw(_below(5)):
+        match self.draw(5):
             case 0:
                 return f"delete {self.pick(tuple(ARRAYS))};"
             case 1:
@@ -413,11 +414,11 @@ class Writer:
         return text + "\n" + self.pick(("", self._set_local()))
 
     def _for(self, depth: int) -> str:
-        counter, turns = self._counter(), 1 + self.draw(_below(4))
+        counter, turns = self._counter(), 1 + self.draw(4)
         return f"for ({counter} = 0; {counter} < {turns}; {counter}++) {{ {self._loop_block(depth)} }}"
 
     def _while(self, depth: int) -> str:
-        counter, turns = self._counter(), 1 + self.draw(_below(4))
+        counter, turns = self._counter(), 1 + self.draw(4)
         return f"{counter} = {turns}; while ({counter}-- > 0) {{ {self._loop_block(depth)} }}"
 
     def _foreach(self, _depth: int) -> str:
@@ -469,16 +470,6 @@ class Writer:
         return f'if ({self.number(2)} == {self.small_number()}) {{ println("next"); next; }}'
 
 
-def _below(count: int) -> st.SearchStrategy[int]:
-    strategy = _BELOW.get(count)
-    if strategy is None:
-        strategy = _BELOW[count] = st.integers(0, count - 1)
-    return strategy
-
-
-_BELOW: dict[int, st.SearchStrategy[int]] = {}
-
-
 def _function(writer: Writer, name: str, parameters: tuple[tuple[str, Kind], ...], result: Kind) -> str:
     """A function whose body sees its parameters and its own locals; it may call those before it."""
     own: dict[Kind, tuple[str, ...]] = {"long": ("u",), "string": ("v",)}
@@ -521,17 +512,41 @@ def _handler(writer: Writer, body: str) -> str:
     return "\n".join((" ".join(start), body, f'printf("locals {conversions}\\n"{values});'))
 
 
+def _drawer(draw: st.DrawFn) -> Callable[[int], int]:
+    return lambda count: draw(_BELOW[count])
+
+
+_BELOW = {count: st.integers(0, count - 1) for count in range(1, 101)}
+
+
 @st.composite
 def scripts(draw: st.DrawFn, user_half: bool = False, statements: int = 8, depth: int = 3) -> Script:
     """Statement lists over everything. `user_half`: also what only begin, end and timer probes may do."""
-    writer = Writer(draw, user_half)
-    functions = _functions(writer)
-    return Script(functions, _handler(writer, writer.statements(statements, depth)))
+    return _script(_drawer(draw), user_half, statements, depth)
 
 
 @st.composite
 def expressions(draw: st.DrawFn, depth: int = 4, count: int = 1) -> Script:
     """`count` expressions, each printed on a line of its own, after a few statements that give variables values."""
+    return _expressions(_drawer(draw), depth, count)
+
+
+def random_script(seed: int, user_half: bool = False, statements: int = 8, depth: int = 3) -> Script:
+    """The same for large numbers: one number decides all, scripts are as long as asked for, and nothing shrinks."""
+    return _script(random.Random(seed).randrange, user_half, statements, depth)
+
+
+def random_expressions(seed: int, depth: int = 4, count: int = 1) -> Script:
+    return _expressions(random.Random(seed).randrange, depth, count)
+
+
+def _script(draw: Callable[[int], int], user_half: bool, statements: int, depth: int) -> Script:
+    writer = Writer(draw, user_half)
+    functions = _functions(writer)
+    return Script(functions, _handler(writer, writer.statements(statements, depth)))
+
+
+def _expressions(draw: Callable[[int], int], depth: int, count: int) -> Script:
     writer = Writer(draw, user_half=False)
     functions = _functions(writer) if writer.chance(30) else ""
     body = "\n".join(writer.statement(0) for _ in range(2))
