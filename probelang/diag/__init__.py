@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from probelang.source import Span
@@ -64,6 +64,11 @@ class CompileError(Exception):
 
 class InternalError(Exception):
     """A bug of ours: shown as "internal error in PHASE, please report", never as a traceback."""
+
+
+def respan(diagnostic: Diagnostic, span: Span) -> Diagnostic:
+    """The same mistake, blamed on `span`, when nothing was blamed before."""
+    return diagnostic if diagnostic.span is not None else replace(diagnostic, span=span)
 
 
 def similar_names(name: str, known: Iterable[str], count: int = 3) -> tuple[str, ...]:
