@@ -17,7 +17,6 @@ import sys
 from collections.abc import Sequence
 
 from probelang.diag import CompileError
-from probelang.diag.runtime import CommandFailed
 
 _GO = b"x"
 _CANNOT_EXECUTE = 127
@@ -53,7 +52,7 @@ class Command:
         reason = os.read(self._failure, 16)
         if reason:
             self.poll(wait=True)
-            raise CompileError([CommandFailed(command=self._name, reason=os.strerror(int(reason)))])
+            raise _failure(self._name, os.strerror(int(reason)))
 
     def poll(self, wait: bool = False) -> int | None:
         """The exit status as a shell gives it (128 + signal), None while it runs."""
@@ -95,4 +94,10 @@ def start_command(arguments: Sequence[str]) -> Command:
     try:
         return Command(arguments)
     except OSError as error:
-        raise CompileError([CommandFailed(command=arguments[0], reason=str(error.strerror))]) from error
+        raise _failure(arguments[0], str(error.strerror)) from error
+
+
+def _failure(name: str, reason: str) -> CompileError:
+    from probelang.diag.runtime import CommandFailed
+
+    return CompileError([CommandFailed(command=name, reason=reason.lower())])

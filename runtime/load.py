@@ -21,14 +21,7 @@ from probelang.artifact.btf import own_functions
 from probelang.artifact.elf import SHT_NOBITS, ElfObject
 from probelang.artifact.manifest import Manifest, MapSpec, ProgramSpec
 from probelang.artifact.object import MAP_TYPES, read_object
-from probelang.diag import CompileError
-from probelang.diag.runtime import (
-    KernelFactMissing,
-    NotPermitted,
-    ProbedFileMissing,
-    ProgramRefusedByKernel,
-    RunFailed,
-)
+from probelang.diag import CompileError, Diagnostic
 from probelang.runtime import bpf
 from probelang.runtime.kernelbtf import UnknownKernelFact, kernel_facts
 from probelang.runtime.link import Linked, Linker
@@ -111,9 +104,11 @@ def load_object(
         _load_programs(loaded, elf)
     except OSError as error:
         loaded.close()
-        raise CompileError([_refusal(error)]) from error
+        raise CompileError([_refusal(error, manifest)]) from error
     except UnknownKernelFact as error:
         loaded.close()
+        from probelang.diag.runtime import KernelFactMissing
+
         raise CompileError([KernelFactMissing(fact=str(error.args[0]))]) from error
     except BaseException:
         loaded.close()
@@ -121,14 +116,18 @@ def load_object(
     return loaded
 
 
-def _refusal(error: OSError) -> NotPermitted | ProgramRefusedByKernel | RunFailed | ProbedFileMissing:
+def _refusal(error: OSError, manifest: Manifest) -> Diagnostic:
+    from probelang.diag.runtime import NotPermitted, ProbedFileMissing, ProgramRefusedByKernel, RunFailed
+
     if isinstance(error, FileNotFoundError):
         return ProbedFileMissing(path=str(error.filename))
     if isinstance(error, bpf.ProgramRefused) and error.log:
-        return ProgramRefusedByKernel(program=str(error.filename), log=error.log)
+        symbol = str(error.filename)
+        probe = next((p.name for p in manifest.probes if symbol in p.programs), "")
+        return ProgramRefusedByKernel(program=symbol, log=error.log, probe=probe)
     if error.errno in (errno.EPERM, errno.EACCES):
         return NotPermitted(action="load BPF programs")
-    return RunFailed(action="load the BPF programs", reason=str(error.strerror))
+    return RunFailed(action="load the BPF programs", reason=str(error.strerror).lower())
 
 
 # ------------------------------------------------------------------------------------------------------ maps

@@ -16,7 +16,6 @@ import resource
 from probelang.artifact.manifest import ProbeSpec, ProgramSpec
 from probelang.artifact.points import FunctionPoint, ProfilePoint
 from probelang.diag import CompileError, Diagnostic
-from probelang.diag.runtime import AttachFailed, NotPermitted, ProbedFileMissing, TooManyProbes
 from probelang.runtime.attach import (
     Attachment,
     attach_clock,
@@ -137,6 +136,8 @@ def _allow_more_files() -> None:
 
 
 def _failure(probe: ProbeSpec, error: OSError) -> Diagnostic:
+    from probelang.diag.runtime import AttachFailed, NotPermitted, ProbedFileMissing, TooManyProbes
+
     point = probe.point
     count = len(point.sites) if isinstance(point, FunctionPoint) else 1
     match error.errno:

@@ -19,13 +19,11 @@ import time
 from enum import Enum, auto
 
 from probelang.artifact.manifest import STATE_RUNNING, STATE_STOPPING, Manifest
-from probelang.artifact.points import FunctionPoint
+from probelang.artifact.points import BinaryFile, FunctionPoint
 from probelang.diag import CompileError, Diagnostic
-from probelang.diag.runtime import FeatureMissing, NoSuchProcess, ProbedFileChanged, ProbedFileMissing
 from probelang.runtime.buildid import build_id
 from probelang.runtime.combinedstore import CombinedStore, shared_variables
 from probelang.runtime.command import Command, start_command
-from probelang.runtime.features import FEATURES
 from probelang.runtime.load import Loaded, load_object
 from probelang.runtime.mapstore import MapStore
 from probelang.runtime.memorystore import MemoryStore
@@ -81,26 +79,35 @@ def run(manifest: Manifest, object_bytes: bytes, options: RunOptions, sink: Sink
 
 def _check_features(manifest: Manifest, options: RunOptions) -> None:
     missing = [f for f in manifest.features if f not in options.features]
-    found: list[Diagnostic] = []
-    for name in missing:
-        feature = FEATURES.get(name)
-        found.append(FeatureMissing(feature=name, first_kernel=feature.first_kernel if feature else ""))
-    if found:
-        raise CompileError(found)
+    if not missing:
+        return
+    from probelang.diag.runtime import FeatureMissing
+    from probelang.runtime.features import FEATURES
+
+    first = {name: feature.first_kernel for name, feature in FEATURES.items()}
+    raise CompileError([FeatureMissing(feature=f, first_kernel=first.get(f, "")) for f in missing])
 
 
 def _check_files(manifest: Manifest) -> None:
     """That the files to be probed are those that were compiled for."""
     binaries = {p.point.binary for p in manifest.probes if isinstance(p.point, FunctionPoint)}
-    found: list[Diagnostic] = []
-    for binary in sorted(binaries, key=lambda b: b.path):
-        try:
-            if binary.build_id and build_id(binary.path) != binary.build_id:
-                found.append(ProbedFileChanged(path=binary.path))
-        except OSError:
-            found.append(ProbedFileMissing(path=binary.path))
-    if found:
-        raise CompileError(found)
+    found = [_file_mistake(binary) for binary in sorted(binaries, key=lambda b: b.path)]
+    mistakes = [f for f in found if f is not None]
+    if mistakes:
+        raise CompileError(mistakes)
+
+
+def _file_mistake(binary: BinaryFile) -> Diagnostic | None:
+    try:
+        if not binary.build_id or build_id(binary.path) == binary.build_id:
+            return None
+    except OSError:
+        from probelang.diag.runtime import ProbedFileMissing
+
+        return ProbedFileMissing(path=binary.path)
+    from probelang.diag.runtime import ProbedFileChanged
+
+    return ProbedFileChanged(path=binary.path)
 
 
 def _run_values(options: RunOptions, command: Command | None) -> dict[str, int]:
@@ -186,6 +193,8 @@ class Session:
         self._attachments = attach_probes(self._loaded)
         if self._options.pid is not None:
             if not os.path.exists(f"/proc/{self._options.pid}"):
+                from probelang.diag.runtime import NoSuchProcess
+
                 raise CompileError([NoSuchProcess(pid=self._options.pid)])
             self._watch(self._options.pid)
 
