@@ -60,3 +60,20 @@ def find(e: Emitter, parameters: list[Value]) -> None:
             e.stop(loop)
         e.start(go_on)
     e.ret(e.get(result))
+
+
+def equal(e: Emitter, parameters: list[Value]) -> None:
+    """1 when two strings are the same, else 0."""
+    a, b = text_at(e, parameters[0]), text_at(e, parameters[1])
+    size, result = e.cell(length_of(e, a)), e.cell(1)
+    with e.when(e.compare("ne", e.get(size), length_of(e, b))):
+        e.ret(0)
+    with e.loop(e.shift_right(e.add(e.get(size), WORD - 1), 3)) as loop:
+        at = in_room(e, e.bits_and(e.shift_left(loop.index, 3), 2 * e.capacity - WORD))
+        rest = e.sub(e.get(size), e.shift_left(loop.index, 3))
+        surplus = e.select(e.compare("ult", rest, WORD), e.shift_left(e.sub(WORD, rest), 3), 0)
+        difference = e.bits_xor(e.load(e.offset(a.data, at)), e.load(e.offset(b.data, at)))
+        with e.when(e.truth(e.shift_left(difference, e.bits_and(surplus, 63)))):
+            e.set(result, 0)
+            e.stop(loop)
+    e.ret(e.get(result))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from probelang.llvm.builder import Value
 from probelang.llvm.emitter import Emitter
-from probelang.llvm.text.buffers import Text, byte, length_of, limit, set_byte, set_length, text_at
+from probelang.llvm.text.buffers import Text, append, byte, length_of, limit, set_byte, set_length, text_at
 
 LETTERS = {7: b"a", 8: b"b", 12: b"f", 10: b"n", 13: b"r", 9: b"t", 11: b"v", 34: b'"', 92: b"\\"}
 
@@ -21,23 +21,53 @@ def escape_table() -> bytes:
 
 
 def escape(e: Emitter, parameters: list[Value]) -> None:
-    """(target, source, room) -> how many bytes of source were written. Appends the escaped source to target, in whole
-    escapes, until target would be longer than `room`."""
+    """(target, source, room) -> how long all of the escaped source is. Appends it to target, in whole escapes, until target
+    would be longer than `room`."""
     target, source = text_at(e, parameters[0]), text_at(e, parameters[1])
     room, size = e.cell(parameters[2]), e.cell(length_of(e, source))
-    cursor, done = e.cell(length_of(e, target)), e.cell(0)
+    cursor, total = e.cell(length_of(e, target)), e.cell(0)
     table = e.read_only(e.module.table(escape_table()))
     with e.loop(e.get(size)) as loop:
-        character = byte(e, source, e.get(done))
+        character = byte(e, source, loop.index)
         kind = e.load(e.offset(table, e.bits_and(character, 255)), bits=8)
         width = e.select(e.compare("eq", kind, 0), 1, e.select(e.compare("eq", kind, 1), 4, 2))
         at = e.get(cursor)
-        e.stop_if(loop, e.compare("ugt", e.add(at, width), e.get(room)))
+        e.set(total, e.add(e.get(total), width))
+        with e.when(e.compare("ugt", e.add(at, width), e.get(room))):
+            e.set(room, 0)  # nothing shorter behind it either
+            e.branch(loop.head)
         write(e, target, at, character, kind)
         e.set(cursor, e.add(at, width))
-        e.set(done, e.add(e.get(done), 1))
     set_length(e, target, limit(e, e.get(cursor), e.string_size))
-    e.ret(e.get(done))
+    e.ret(e.get(total))
+
+
+def quote(e: Emitter, parameters: list[Value]) -> None:
+    """(target, source, room): the escaped source in quotes, in at most `room` bytes and not less than 5; what does not fit ends in
+    `...`, which may tear an escape."""
+    target, inner = e.cell(parameters[0]), e.cell(e.buffer().offset)
+    room = e.cell(e.sub(parameters[2], 2))
+    with e.when(e.compare("slt", e.get(room), 3)):
+        e.set(room, 3)
+    text_offset = e.get(inner)
+    set_length(e, text_at(e, text_offset), 0)
+    total = e.routine(
+        "text_escape", ("text", "from", "room"), escape, e.get(inner), parameters[1], e.get(room)
+    )
+    complete = e.cell(e.widen(e.compare("ule", total, e.get(room))))
+    text, result = text_at(e, e.get(inner)), text_at(e, e.get(target))
+    kept = e.cell(length_of(e, text))
+    mark = e.read_only(e.module.literal(b'"'))
+    set_length(e, result, 0)
+    append(e, result, mark, 1)
+    with e.when(e.compare("eq", e.get(complete), 0)):
+        most = e.sub(e.get(room), 3)
+        e.set(kept, e.select(e.compare("ult", e.get(kept), most), e.get(kept), most))
+    append(e, result, text.data, e.get(kept))
+    with e.when(e.compare("eq", e.get(complete), 0)):
+        append(e, result, e.read_only(e.module.literal(b"...")), 3)
+    append(e, result, mark, 1)
+    e.ret(0)
 
 
 def write(e: Emitter, target: Text, at: Value, character: Value, kind: Value) -> None:

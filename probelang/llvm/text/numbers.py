@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from probelang.llvm.builder import Bit, Operand, Pointer, Value
 from probelang.llvm.emitter import Cell, Emitter
-from probelang.llvm.text.buffers import Text, append, length_of, limit, text_at
+from probelang.llvm.text.buffers import Text, append, byte, length_of, limit, put, set_length, text_at
 
 SIGNED, LEFT, ZEROS, PLUS, BLANK, PREFIX = 1, 2, 4, 8, 16, 32
 BASE_SHIFT, LETTERS_SHIFT, FLAGS_SHIFT, WIDTH_SHIFT, PRECISION_SHIFT = 0, 8, 16, 24, 44
@@ -74,8 +74,9 @@ def has(e: Emitter, spec: Cell, flag: int) -> Value:
 
 
 def zero_padded(e: Emitter, spec: Cell, precision: Cell) -> Bit:
-    """Flag 0 counts only without a precision, as in C."""
-    return e.both(e.truth(has(e, spec, ZEROS)), e.compare("slt", e.get(precision), 0))
+    """Flag 0 counts only without a precision, as in C, and not when a negative width from an argument aligns left."""
+    flags = e.bits_and(e.get(spec), (ZEROS | LEFT) << FLAGS_SHIFT)
+    return e.both(e.compare("eq", flags, ZEROS << FLAGS_SHIFT), e.compare("slt", e.get(precision), 0))
 
 
 def put_sign(e: Emitter, magnitude: Cell, sign: Cell, spec: Cell) -> None:
@@ -90,10 +91,10 @@ def put_sign(e: Emitter, magnitude: Cell, sign: Cell, spec: Cell) -> None:
 
 
 def put_prefix(e: Emitter, value: Cell, sign: Cell, spec: Cell, zeros: Cell, count: Cell) -> None:
-    """Flag `#`: 0x before base 16 unless the value is 0; in base 8 the first digit is a 0."""
+    """Flag `#`: 0x before base 16, also of 0 (which C prints without); in base 8 the first digit is a 0."""
     base = e.cell(e.bits_and(e.get(spec), 255))
     with e.when(e.truth(has(e, spec, PREFIX))):
-        with e.when(e.both(e.compare("eq", e.get(base), 16), e.compare("ne", e.get(value), 0))):
+        with e.when(e.compare("eq", e.get(base), 16)):
             # the letters x and X are as far from each other as a and A
             letter = e.add(bits(e, e.get(spec), LETTERS_SHIFT, 255), ord("x") - (ord("a") - ord("0") - 10))
             e.set(sign, e.bits_or(2 << 16 | ord("0"), e.shift_left(letter, 8)))
@@ -117,16 +118,30 @@ def write_digits(e: Emitter, value: Cell, spec: Cell, digits: int, count: Cell) 
 
 
 def format_text(e: Emitter, parameters: list[Value]) -> None:
-    """(target, source, spec): appends a string, at most `precision` bytes of it, padded to `width`."""
+    """(target, source, spec, size): appends `size` bytes (or fewer, the source's length) and the padding that a text of `size`
+    bytes needs to fill the width."""
     target, source, spec = text_at(e, parameters[0]), text_at(e, parameters[1]), e.cell(parameters[2])
-    size = e.cell(length_of(e, source))
-    precision = e.sub(bits(e, e.get(spec), PRECISION_SHIFT, (1 << 20) - 1), 1)
-    e.set(size, e.select(e.compare("ult", precision, e.get(size)), precision, e.get(size)))
-    blank = e.cell(e.sub(bits(e, e.get(spec), WIDTH_SHIFT, (1 << 20) - 1), e.get(size)))
+    length = length_of(e, source)
+    shown = e.cell(e.select(e.compare("ult", parameters[3], length), parameters[3], length))
+    blank = e.cell(e.sub(bits(e, e.get(spec), WIDTH_SHIFT, (1 << 20) - 1), parameters[3]))
     left = e.cell(has(e, spec, LEFT))
     with e.when(e.compare("eq", e.get(left), 0)):
         pad(e, target, ord(" "), e.get(blank))
-    append(e, target, source.data, e.get(size))
+    append(e, target, source.data, e.get(shown))
     with e.when(e.truth(e.get(left))):
         pad(e, target, ord(" "), e.get(blank))
     e.ret(0)
+
+
+def format_bytes(e: Emitter, parameters: list[Value]) -> None:
+    """(target, source) -> twice the length of source, whose bytes are appended as two hexadecimal digits each."""
+    target, source = text_at(e, parameters[0]), text_at(e, parameters[1])
+    size = e.cell(length_of(e, source))
+    cursor = e.cell(length_of(e, target))
+    with e.loop(e.get(size)) as loop:
+        value = byte(e, source, loop.index)
+        for nibble in (e.shift_right(value, 4), e.bits_and(value, 15)):
+            letters = e.select(e.compare("ugt", nibble, 9), ord("a") - ord("0") - 10, 0)
+            put(e, target, cursor, e.add(e.add(nibble, ord("0")), letters))
+    set_length(e, target, e.get(cursor))
+    e.ret(e.shift_left(e.get(size), 1))

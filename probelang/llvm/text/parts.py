@@ -6,7 +6,7 @@ substr("hello", 1, 3) -> "ell"    strtol("0x1f", 0) -> 31    str_replace("a.b", 
 from __future__ import annotations
 
 from probelang.llvm.builder import Value
-from probelang.llvm.emitter import Cell, Emitter
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.text.buffers import (
     Text,
     append,
@@ -100,42 +100,3 @@ def replace(e: Emitter, parameters: list[Value]) -> None:
             e.set(matched, 0)
     append(e, target, e.offset(source.data, in_room(e, e.get(kept))), e.sub(e.get(size), e.get(kept)))
     e.ret(0)
-
-
-def tokenize(e: Emitter, parameters: list[Value]) -> None:
-    """(target, rest, delimiters): the first token of rest goes to target, what is behind it stays in rest. Tokens are separated by
-    one or more of the delimiters' bytes; empty when there is none left."""
-    target, rest, delimiters = (text_at(e, p) for p in parameters)
-    size, count = e.cell(length_of(e, rest)), e.cell(length_of(e, delimiters))
-    at, other, begin, end = e.cell(0), e.cell(0), e.cell(-1), e.cell(length_of(e, rest))
-    set_length(e, target, 0)
-    with e.loop(limit(e, e.mul(e.add(e.get(size), 1), e.add(e.get(count), 1)), 1 << 23)) as loop:
-        e.stop_if(loop, e.compare("uge", e.get(at), e.get(size)))
-        none_left = e.compare("uge", e.get(other), e.get(count))
-        with e.when(none_left):  # not a delimiter: part of a token
-            with e.when(e.compare("slt", e.get(begin), 0)):
-                e.set(begin, e.get(at))
-            advance(e, at, other)
-            e.branch(loop.head)
-        same = e.compare("eq", byte(e, rest, e.get(at)), byte(e, delimiters, e.get(other)))
-        e.set(other, e.add(e.get(other), 1))
-        with e.when(same):
-            with e.when(e.compare("sge", e.get(begin), 0)):
-                e.set(end, e.get(at))
-                e.stop(loop)
-            advance(e, at, other)
-    found = e.compare("sge", e.get(begin), 0)
-    with e.when(e.negate(found)):
-        set_length(e, rest, 0)
-        e.ret(0)
-    append(e, target, e.offset(rest.data, in_room(e, e.get(begin))), e.sub(e.get(end), e.get(begin)))
-    left = e.sub(e.get(size), e.get(end))
-    e.copy(rest.data, limit(e, left, e.string_size), e.offset(rest.data, in_room(e, e.get(end))))
-    set_length(e, rest, left)
-    e.ret(0)
-
-
-def advance(e: Emitter, at: Cell, other: Cell) -> None:
-    """On to the next byte of the string, and to the first delimiter."""
-    e.set(at, e.add(e.get(at), 1))
-    e.set(other, 0)

@@ -1,0 +1,18 @@
+"""All lowerings by name and number of arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from probelang.llvm.calls import arguments, clock, control, identity, memory, stacks, text
+from probelang.llvm.calls.lowering import Lowering
+
+TABLE: Mapping[tuple[str, int], Lowering] = {
+    **identity.LOWERINGS,
+    **arguments.LOWERINGS,
+    **clock.LOWERINGS,
+    **memory.LOWERINGS,
+    **text.LOWERINGS,
+    **stacks.LOWERINGS,
+    **control.LOWERINGS,
+}
