@@ -10,7 +10,7 @@ Phases are imported when they run: a saved object runs without lark and LLVM.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -63,7 +63,7 @@ QUIET = Hooks()
 
 
 @contextmanager
-def phase(name: str, source: SourceFile, hooks: Hooks) -> Iterator[None]:
+def phase(name: str, source: SourceFile, hooks: Hooks) -> Generator[None]:
     """Names the phase in which a bug shows, and takes the time."""
     started = time.perf_counter()
     try:
@@ -98,11 +98,27 @@ def parse_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> 
 
 def resolve_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> resolved.Program:
     """Names and probe points."""
-    program = parse_source(source, options, hooks)
-    with phase("resolve", source, hooks):
+    return resolve_program(parse_source(source, options, hooks), options, hooks)
+
+
+def resolve_point(point: str, options: Options, hooks: Hooks = QUIET) -> resolved.Program:
+    """Everything that a probe point means, as probes with empty handlers."""
+    with phase("parse", SourceFile("<probe point>", point), hooks):
+        from probelang import syntax
+        from probelang.parse import parse_probe_point
+
+        points = parse_probe_point(point, options)
+        span = points[0].span
+        program = syntax.Program(span, (syntax.Probe(span, points, syntax.Block(span, ())),))
+    return resolve_program(program, options, hooks)
+
+
+def resolve_program(program: syntax.Program, options: Options, hooks: Hooks) -> resolved.Program:
+    with phase("resolve", program.span.source, hooks):
+        from probelang.library import LibrarySet
         from probelang.resolve import resolve
 
-        found = resolve(program, options)
+        found = resolve(program, LibrarySet.open(options), options)
         hooks.emit("resolved", found.program)
     hooks.warn(found.warnings)
     return found.program

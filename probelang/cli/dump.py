@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import cast
 
-from probelang import syntax, typed
+from probelang import resolved, syntax, typed
 from probelang.source import SourceFile, Span, decode_text
 
 WIDTH = 110
@@ -28,6 +28,10 @@ def dump(stage: str, value: object) -> str:
         from probelang import parse
 
         return parse.dump(value)
+    if stage == "resolved" and isinstance(value, resolved.Program):
+        from probelang import resolve
+
+        return resolve.dump(value)
     if stage == "typed" and isinstance(value, typed.Program):
         from probelang import check
 
@@ -51,7 +55,7 @@ def _pretty(value: object, indent: int) -> str:
     if not parts:
         return flat
     pad = " " * (indent + 2)
-    lines = [f"{pad}{name}{_pretty(part, indent + 2 + len(name))}," for name, part in parts]
+    lines = [f"{pad}{name}{_pretty(part, indent + 2)}," for name, part in parts]
     return "\n".join([opening, *lines, " " * indent + closing])
 
 
@@ -87,5 +91,6 @@ def _parts(value: object) -> tuple[str, list[tuple[str, object]], str]:
 def _fields(value: object) -> Iterator[tuple[str, object]]:
     for field in fields(value):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         content: object = getattr(value, field.name)
-        if not isinstance(content, Span):
+        # a layout holds the typed program that it was made from, which has a stage of its own
+        if not isinstance(content, Span | typed.Program):
             yield f"{field.name}=", content

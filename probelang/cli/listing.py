@@ -16,11 +16,9 @@ from probelang.cli.arguments import Given, UsageError
 from probelang.cli.compiling import watch
 from probelang.cli.messages import Messages
 from probelang.cli.request import read_options
-from probelang.pipeline import known_features, resolve_source
+from probelang.pipeline import known_features, resolve_point
 from probelang.resolved import Probe
-from probelang.source import SourceFile
 
-NAME = "<probe point>"
 AT_ENTRY = "int_arg(n) long_arg(n) pointer_arg(n) register(name)"
 AT_RETURN = "returnval() register(name)"
 AT_SYSCALL = "$syscall $arg1 $arg2 $arg3 $arg4 $arg5 $arg6"
@@ -33,9 +31,7 @@ def list_points(given: Given, messages: Messages, point: str | None = None) -> i
             raise UsageError("list takes one probe point, quoted from the shell")
         point = given.words[0]
     options = read_options(given, (), known_features())
-    resolved = resolve_source(
-        SourceFile(NAME, f"probe {point} {{}}"), options, watch(given, messages).hooks()
-    )
+    resolved = resolve_point(point, options, watch(given, messages).hooks())
     rows = sorted({row: None for probe in resolved.probes for row in rows_of(probe)})
     for shown, readable, file, address in rows:
         if messages.json:

@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": FACTS,
     "pipeline": {*FACTS, "options", "syntax", "resolved", "typed", "library", "parse", "resolve", "check", "layout",
                  "llvm", "runtime"},
-    "cli": {*FACTS, "options", "pipeline", "runtime", "syntax", "resolved", "typed", "parse", "check", "builtins", "library"},
+    "cli": {*FACTS, "options", "pipeline", "runtime", "syntax", "resolved", "typed", "parse", "resolve", "check"},
     "__main__": {"cli"},
     "__init__": set(),
 }  # fmt: skip
