@@ -12,22 +12,17 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from probelang import syntax
-from probelang.artifact.code import HistogramShape, Type
+from probelang.artifact.code import Type
 from probelang.check.cells import LONG, STRING, Cell, root, settle, type_in, unify
-from probelang.check.constants import is_defined, live_arms, target_name, truth
+from probelang.check.constants import is_defined, live_arms, truth
 from probelang.check.formats import BadFormat, argument_types, parse_format
+from probelang.check.forms import blamed, declared_name, describe, histogram_shape, only_computes, target_text
 from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse, Scope
-from probelang.check.walk import everything
 from probelang.diag import Diagnostic
 from probelang.diag import types as mistakes
 from probelang.source import Span
 
 KEY_LIMIT = 9
-_LINEAR_BUCKET_LIMIT = 4096
-_ONLY_COMPUTING = (
-    syntax.Number, syntax.String, syntax.Name, syntax.Binary, syntax.Unary, syntax.Conditional, syntax.Index,
-    syntax.RegexMatch,
-)  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
@@ -49,35 +44,11 @@ class Inference:
         self.found.append(mistake)
 
 
-def blamed(node: syntax.Expression) -> Span:
-    """The token that stands for an expression in a message."""
-    match node:
-        case syntax.Binary() | syntax.Assign() | syntax.RegexMatch() | syntax.Increment():
-            return node.op_span
-        case syntax.Call():
-            return node.name_span
-        case syntax.Index():
-            return node.base.span
-        case _:
-            return node.span
-
-
-def _declared(node: syntax.Expression) -> str:
-    """The name of a thing that has a type of its own, or an empty string."""
-    match node:
-        case syntax.Name() | syntax.Call():
-            return node.name
-        case syntax.Index(base=syntax.Name(name=name)):
-            return name
-        case _:
-            return ""
-
-
 def mismatch(run: Inference, node: syntax.Expression, cell: Cell, expected: Type) -> None:
     cell = root(cell)
     if cell.doubtful or cell.type is None:
         return
-    name = _declared(node)
+    name = declared_name(node)
     if name and cell not in (LONG, STRING):
         cell.doubtful = True
     run.report(
@@ -100,7 +71,7 @@ def agree(
     """Both must have one type. Variables are blamed before literals, the left side before the right one."""
     if unify(first, second, blamed(right)):
         return
-    if _declared(right) and not _declared(left):
+    if declared_name(right) and not declared_name(left):
         left, first, right, second = right, second, left, first
     if root(second).doubtful:
         return
@@ -259,7 +230,11 @@ def mismatch_key(run: Inference, index: syntax.Expression, cell: Cell, key: Cell
         return
     run.report(
         mistakes.TypeMismatch(
-            span=blamed(index), expected=key.type, found=cell.type, name=_declared(index), origin=key.origin
+            span=blamed(index),
+            expected=key.type,
+            found=cell.type,
+            name=declared_name(index),
+            origin=key.origin,
         )
     )
 
@@ -304,7 +279,7 @@ def infer_place(run: Inference, body: Body, node: syntax.Expression, read: bool)
             return None
         case _:
             infer(run, body, node)
-            run.report(mistakes.NotAssignable(span=blamed(node), what=_describe(node)))
+            run.report(mistakes.NotAssignable(span=blamed(node), what=describe(node)))
             return None
 
 
@@ -322,16 +297,6 @@ def _report_unassignable_target(run: Inference, body: Body, node: syntax.Express
         infer_target(run, body, node)
     else:
         run.report(mistakes.GuruOnly(span=node.span, what="assigning to a target variable"))
-
-
-def _describe(node: syntax.Expression) -> str:
-    match node:
-        case syntax.Call():
-            return f"the call of `{node.name}`"
-        case syntax.Number() | syntax.String():
-            return "a literal"
-        case _:
-            return "an expression"
 
 
 def infer_assign(run: Inference, body: Body, node: syntax.Assign, statement: bool) -> Cell:
@@ -356,11 +321,6 @@ def infer_assign(run: Inference, body: Body, node: syntax.Assign, statement: boo
         return value
     agree(run, node.target, place, node.value, value)
     return place
-
-
-def only_computes(node: syntax.Expression) -> bool:
-    """Whether dropping the expression drops nothing but its value (a soft error at most)."""
-    return all(isinstance(inner, _ONLY_COMPUTING) for inner in everything(node))
 
 
 def _infer_accumulate(run: Inference, body: Body, node: syntax.Assign) -> Cell:
@@ -428,22 +388,6 @@ def infer_histogram(run: Inference, body: Body, node: syntax.Histogram) -> None:
         run.report(_bad(node, shape))
     elif use is not None and shape not in use.shapes:
         use.shapes.append(shape)
-
-
-def histogram_shape(node: syntax.Histogram) -> HistogramShape | str:
-    """The shape, or what is wrong with its parameters."""
-    if node.op == "hist_log":
-        return HistogramShape("log") if not node.parameters else "it takes only the aggregate"
-    if len(node.parameters) != 3:
-        return "it takes low, high and step"
-    low, high, step = node.parameters
-    if low >= high:
-        return "low must be less than high"
-    if step <= 0:
-        return "the step must be positive"
-    if (high - low) // step > _LINEAR_BUCKET_LIMIT:
-        return f"more than {_LINEAR_BUCKET_LIMIT} buckets"
-    return HistogramShape("linear", low, high, step)
 
 
 def _bad(node: syntax.Statistic | syntax.Histogram, reason: str) -> Diagnostic:
@@ -580,7 +524,7 @@ def infer_target(run: Inference, body: Body, node: syntax.Expression) -> Cell:
             inner = inner.base
         if not isinstance(inner, syntax.Name | syntax.Call):
             return infer_target(run, body, inner)
-    what = _target_text(node)
+    what = target_text(node)
     mistake: Diagnostic
     if isinstance(node, syntax.AtOperator) and node.name not in ("cast", "var", "entry", "enum", "enumname"):
         mistake = mistakes.UnsupportedOperator(span=node.span, what=what)
@@ -591,13 +535,3 @@ def infer_target(run: Inference, body: Body, node: syntax.Expression) -> Cell:
         mistake = mistakes.TargetVariableUnsupported(span=node.span, what=what, available=available)
     run.report(mistake)
     return Cell(doubtful=True)
-
-
-def _target_text(node: syntax.Expression) -> str:
-    match node:
-        case syntax.TargetVariable():
-            return target_name(node)
-        case syntax.AtOperator():
-            return f"@{node.name}"
-        case _:
-            return node.span.text.split("\n")[0][:40]

@@ -8,9 +8,9 @@ from probelang import syntax
 from probelang.artifact.code import Type
 from probelang.check.cells import Cell, root, settle, type_in, unify
 from probelang.check.constants import live_arms
+from probelang.check.forms import blamed, only_computes
 from probelang.check.infer import (
     Inference,
-    blamed,
     expect,
     find_array,
     find_variable,
@@ -80,6 +80,11 @@ def infer_effect(run: Inference, body: Body, node: syntax.Expression) -> None:
             infer_step(run, body, node, statement=True)
         case syntax.Call():
             infer_call(run, body, node, statement=True)
+        case _ if run.scope.elide and only_computes(node):
+            # dropped, so what it reads counts as read for nobody
+            run.receiver = LocalUse("", node.span)
+            infer(run, body, node)
+            run.receiver = None
         case _:
             infer(run, body, node)
 

@@ -18,7 +18,8 @@ from probelang.builtins import Builtin
 from probelang.check.cells import root, type_in
 from probelang.check.constants import is_defined, live_arms, truth
 from probelang.check.formats import BadFormat, parse_format, plain_pieces
-from probelang.check.infer import Inference, blamed, histogram_shape
+from probelang.check.forms import blamed, histogram_shape
+from probelang.check.infer import Inference
 from probelang.check.registers import REGISTERS
 from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse
 from probelang.diag import similar_names
@@ -75,11 +76,6 @@ class Lowering:
     def dropped(self, use: GlobalUse | LocalUse | None) -> bool:
         """Whether this is a local that nothing reads."""
         return self.elide and isinstance(use, LocalUse) and not use.read and not use.bound
-
-
-def is_pure(node: code.Expr) -> bool:
-    """Certainly without effect and without soft error."""
-    return isinstance(node, code.Number | code.Text | code.Local | code.Scalar)
 
 
 def lower(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:

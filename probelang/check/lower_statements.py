@@ -12,13 +12,12 @@ from probelang.artifact import code
 from probelang.artifact.code import Type
 from probelang.check.cells import type_in
 from probelang.check.constants import live_arms
-from probelang.check.infer import blamed, only_computes
+from probelang.check.forms import blamed, only_computes
 from probelang.check.infer_statements import array_of, slice_of
 from probelang.check.lower import (
     Lowering,
     find,
     find_array,
-    is_pure,
     lower,
     lower_any,
     lower_histogram,
@@ -83,8 +82,9 @@ def _lower_effect(low: Lowering, body: Body, node: syntax.Expression) -> code.St
             return _NO_STATEMENT if only_computes(node.value) else _lower_effect(low, body, node.value)
         case _:
             pass
-    typed = lower_any(low, body, node)
-    return _NO_STATEMENT if low.elide and is_pure(typed) else code.Evaluate(typed)
+    if low.elide and only_computes(node):
+        return _NO_STATEMENT
+    return code.Evaluate(lower_any(low, body, node))
 
 
 def _lower_if(low: Lowering, body: Body, node: syntax.If) -> code.Stmt:

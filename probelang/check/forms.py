@@ -1,0 +1,83 @@
+"""What an expression is called in messages, and what its form alone says about it.
+
+blamed(Binary("+", a, b))  ->  the span of `+`;     describe(Call("f"))  ->  "the call of `f`"
+"""
+
+from __future__ import annotations
+
+from probelang import syntax
+from probelang.artifact.code import HistogramShape
+from probelang.check.constants import target_name
+from probelang.check.walk import everything
+from probelang.source import Span
+
+_LINEAR_BUCKET_LIMIT = 4096
+_ONLY_COMPUTING = (
+    syntax.Number, syntax.String, syntax.Name, syntax.Binary, syntax.Unary, syntax.Conditional, syntax.Index,
+    syntax.RegexMatch,
+)  # fmt: skip
+
+
+def blamed(node: syntax.Expression) -> Span:
+    """The token that stands for an expression in a message."""
+    match node:
+        case syntax.Binary() | syntax.Assign() | syntax.RegexMatch() | syntax.Increment():
+            return node.op_span
+        case syntax.Call():
+            return node.name_span
+        case syntax.Index():
+            return node.base.span
+        case _:
+            return node.span
+
+
+def declared_name(node: syntax.Expression) -> str:
+    """The name of a thing that has a type of its own, or an empty string."""
+    match node:
+        case syntax.Name() | syntax.Call():
+            return node.name
+        case syntax.Index(base=syntax.Name(name=name)):
+            return name
+        case _:
+            return ""
+
+
+def describe(node: syntax.Expression) -> str:
+    match node:
+        case syntax.Call():
+            return f"the call of `{node.name}`"
+        case syntax.Number() | syntax.String():
+            return "a literal"
+        case _:
+            return "an expression"
+
+
+def target_text(node: syntax.Expression) -> str:
+    match node:
+        case syntax.TargetVariable():
+            return target_name(node)
+        case syntax.AtOperator():
+            return f"@{node.name}"
+        case _:
+            return node.span.text.split("\n")[0][:40]
+
+
+def only_computes(node: syntax.Expression) -> bool:
+    """Whether dropping the expression drops nothing but its value (a soft error at most)."""
+    return all(isinstance(inner, _ONLY_COMPUTING) for inner in everything(node))
+
+
+def histogram_shape(node: syntax.Histogram) -> HistogramShape | str:
+    """The shape, or what is wrong with its parameters."""
+    if node.op == "hist_log":
+        return HistogramShape("log") if not node.parameters else "it takes only the aggregate"
+    if len(node.parameters) != 3:
+        return "it takes low, high and step"
+    low, high, step = node.parameters
+    if low >= high:
+        return "low must be less than high"
+    if step <= 0:
+        return "the step must be positive"
+    if (high - low) // step > _LINEAR_BUCKET_LIMIT:
+        return f"more than {_LINEAR_BUCKET_LIMIT} buckets"
+    return HistogramShape("linear", low, high, step)
