@@ -16,6 +16,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from probelang.runtime import bpf, perf
 from probelang.runtime.kernelbtf import UnknownKernelFact, cache_folder, kernel_facts, write_cache
@@ -220,7 +221,7 @@ def detect(without: frozenset[str] = frozenset()) -> frozenset[str]:
     except (OSError, ValueError):
         known = None
     if key and isinstance(known, list) and known[:1] == [key]:
-        names = frozenset(n for n in known[1:] if isinstance(n, str))  # pyright: ignore
+        names = frozenset(n for n in cast(list[object], known)[1:] if isinstance(n, str))
         return names - without
     names = frozenset(name for name, feature in FEATURES.items() if has(feature))
     write_cache(store, [key, *sorted(names)])

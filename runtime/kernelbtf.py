@@ -15,6 +15,7 @@ import struct
 from array import array
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 from probelang.artifact.btf import HEADER, KIND_FUNC, KIND_STRUCT, KIND_UNION
 
@@ -160,7 +161,7 @@ def _read_cache(path: Path) -> dict[str, int]:
         return {}
     if not isinstance(content, dict):
         return {}
-    items: Iterable[tuple[object, object]] = content.items()  # pyright: ignore[reportUnknownMemberType]
+    items = cast(dict[object, object], content).items()
     return {k: v for k, v in items if isinstance(k, str) and isinstance(v, int)}
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterator
-from typing import assert_never
 
 from probelang.artifact.code import Type
 from probelang.artifact.manifest import BssStorage, Manifest, MapStorage, UserStorage
@@ -329,17 +328,11 @@ class MapStore:
 
     def _clear_scalar(self, variable: int) -> None:
         memory, storage = self._bss(variable)
-        match self._manifest.variables[variable].value:
-            case Type.LONG:
-                self.set_scalar(variable, 0)
-            case Type.STRING:
-                self.set_scalar(variable, b"")
-            case Type.STATS:
-                memory.write(storage.offset, bytes(storage.size))
-            case Type.VOID:
-                raise AssertionError("a global of no type")
-            case other:
-                assert_never(other)
+        kind = self._manifest.variables[variable].value
+        if kind is Type.STATS:
+            memory.write(storage.offset, bytes(storage.size))
+        else:
+            self.set_scalar(variable, 0 if kind is Type.LONG else b"")
 
     # --------------------------------------------------------------------------------------- aggregates
 

@@ -87,6 +87,8 @@ def read_elf(data: bytes) -> ElfObject:
         raise NotAnObject("it is not an ELF file")
     try:
         return _read(data)
+    except NotAnObject:
+        raise
     except (struct.error, IndexError, ValueError) as error:
         raise NotAnObject("it is a damaged ELF file") from error
 
@@ -97,15 +99,15 @@ def _read(data: bytes) -> ElfObject:
         raise NotAnObject("it is not a BPF object")
     table, count, names_index = header[6], header[12], header[13]
     rows = [_SECTION.unpack_from(data, table + 64 * i) for i in range(count)]
-    contents = [b"" if r[1] == SHT_NOBITS else data[r[4] : r[4] + r[5]] for r in rows]
-    names = contents[names_index]
+    contents: list[bytes] = [b"" if r[1] == SHT_NOBITS else data[r[4] : r[4] + r[5]] for r in rows]
+    names = contents[int(names_index)]
     sections = tuple(
         Section(i, _string(names, r[0]), r[1], contents[i], r[5], r[7]) for i, r in enumerate(rows)
     )
     symbols: tuple[Symbol, ...] = ()
     for row, content in zip(rows, contents, strict=True):
         if row[1] == SHT_SYMTAB:
-            strings = contents[row[6]]
+            strings = contents[int(row[6])]
             symbols = tuple(
                 Symbol(_string(strings, name), info & 15, info >> 4, section, value, size)
                 for name, info, _, section, value, size in _SYMBOL.iter_unpack(content)

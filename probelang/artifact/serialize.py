@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import ModuleType
+from typing import cast
 
 from probelang.artifact import code, limits, manifest, points
 from probelang.artifact.manifest import VERSION, Manifest
@@ -49,7 +50,7 @@ def _encode(value: object) -> object:
     if isinstance(value, Enum):
         return {kind.__name__: [value.value]}
     if isinstance(value, tuple):
-        return [_encode(v) for v in value]  # pyright: ignore[reportUnknownVariableType]
+        return [_encode(v) for v in cast(tuple[object, ...], value)]
     if isinstance(value, bytes):
         return {"": [value.decode("latin-1")]}
     if value is None or isinstance(value, str | int):
@@ -63,16 +64,15 @@ def dump_manifest(value: Manifest) -> bytes:
 
 
 def _freeze(value: object) -> object:
-    if isinstance(value, list):
-        return tuple([_freeze(v) if type(v) is list else v for v in value])  # pyright: ignore
-    return value
+    """Tuples come as lists."""
+    return tuple(map(_freeze, cast(list[object], value))) if isinstance(value, list) else value
 
 
 def _decode(node: dict[str, list[object]]) -> object:
     ((name, values),) = node.items()
     if not name:
         return str(values[0]).encode("latin-1")
-    return _CONSTRUCTORS[name](*[_freeze(v) if type(v) is list else v for v in values])
+    return _CONSTRUCTORS[name](*map(_freeze, values))
 
 
 def load_manifest(data: bytes) -> Manifest:

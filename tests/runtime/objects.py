@@ -4,6 +4,8 @@ One object for most tests: the uprobe program `hit` counts its hits in a scalar,
 over, and sends a record for each; `targets_fork` and `targets_exit` follow processes; `host` is the mailbox.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from functools import cache
