@@ -35,7 +35,7 @@ from probelang.check.scope import (
     make_scope,
     written_names,
 )
-from probelang.check.walk import DEPTH_LIMIT, Code, too_deep
+from probelang.check.walk import Code
 from probelang.diag import CompileError, CompileWarning, Diagnostic, similar_names
 from probelang.diag import types as mistakes
 from probelang.diag.types import TypeDiagnostic
@@ -65,7 +65,6 @@ def check(
     program: resolved.Program, options: Options, builtins: Mapping[tuple[str, int], Builtin] | None = None
 ) -> CheckResult:
     """Raises CompileError with every mistake. `builtins` by name and arity; None: those of probelang."""
-    _check_depth(program)
     scope = make_scope(program, known_builtins() if builtins is None else builtins, options.elide)
     run = Inference(scope)
     _check_declarations(run)
@@ -97,17 +96,6 @@ def _each_once(found: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 # --------------------------------------------------------------------------------------------- preparation
-
-
-def _check_depth(program: resolved.Program) -> None:
-    """Everything after this recurses over the tree."""
-    blocks: list[Code] = [f.declaration.body for f in program.functions]
-    for probe in program.probes:
-        blocks += [p.code for p in probe.parts]
-        blocks += [c.expression for c in (*probe.armed, *probe.when)]
-    deep = {id(b): node for b in blocks if (node := too_deep(b)) is not None}
-    if deep:
-        raise CompileError([mistakes.NestedTooDeeply(span=n.span, limit=DEPTH_LIMIT) for n in deep.values()])
 
 
 def _check_declarations(run: Inference) -> None:

@@ -28,36 +28,36 @@ def _given(nodes: Sequence[Node | None]) -> tuple[Node, ...]:
 
 def parts(node: Node) -> tuple[Node, ...]:
     match node:
-        case (
-            code.Number() | code.Text() | code.Local() | code.Scalar() | code.Next() | code.Break() | code.Continue()
-        ):  # fmt: skip
+        case code.Local() | code.Number() | code.Text() | code.Scalar():
             return ()
+        case code.Evaluate():
+            return (node.value,)
+        case code.Binary() | code.Compare() | code.Logical():
+            return (node.left, node.right)
+        case code.Block():
+            return node.body
+        case code.Assign() | code.Accumulate():
+            return (node.target, node.value)
         case code.Element():
             return node.index
         case code.Contains() | code.Extract() | code.Histogram() | code.Delete():
             return _given(node.index or ())
         case code.Unary():
             return (node.operand,)
-        case code.Binary() | code.Compare() | code.Logical():
-            return (node.left, node.right)
         case code.Choose():
             return (node.condition, node.then, node.otherwise)
         case code.Concat():
             return node.parts
         case code.Matches():
             return (node.subject,)
-        case code.Assign() | code.Accumulate():
-            return (node.target, node.value)
         case code.Step():
             return (node.target,)
         case code.Invoke() | code.Call() | code.Format() | code.Print():
             return node.arguments
         case code.BucketCount():
             return (node.histogram, node.bucket)
-        case code.Block():
-            return node.body
-        case code.Evaluate():
-            return (node.value,)
+        case code.Next() | code.Break() | code.Continue():
+            return ()
         case code.Return():
             return _given((node.value,))
         case code.If():

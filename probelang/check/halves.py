@@ -28,55 +28,59 @@ class _Find:
     origin: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """Of a piece of code: what stands in it itself, and its calls."""
+
+    finds: tuple[_Find, ...]
+    calls: tuple[code.Invoke, ...]
+
+
 def check_halves(program: typed.Program, builtins: Mapping[tuple[str, int], Builtin]) -> list[Diagnostic]:
-    known = [tuple(_direct(function.body, builtins)) for function in program.functions]
+    functions = [_summarise((function.body,), builtins) for function in program.functions]
     found: list[Diagnostic] = []
     for probe in program.probes:
         in_kernel = runs_in_kernel(probe.point)
-        for find in _finds(program, probe.handler, builtins, known):
+        for find in _finds(_summarise(roots(probe.handler), builtins), functions):
             mistake = _judge(program, probe, find, in_kernel, builtins)
             if mistake is not None:
                 found.append(mistake)
     return found
 
 
-def _direct(root: Node, builtins: Mapping[tuple[str, int], Builtin]) -> Iterator[_Find]:
-    """What stands in this code itself."""
-    for node in inside(root):
+def _summarise(nodes: tuple[Node, ...], builtins: Mapping[tuple[str, int], Builtin]) -> _Summary:
+    finds: list[_Find] = []
+    calls: list[code.Invoke] = []
+    for node in (inner for root in nodes for inner in inside(root)):
         match node:
-            case code.Foreach() if node.order is not None or node.limit is not None:
-                yield _Find(node, node.at, node.at)
-            case code.ForeachBucket() if node.descending or node.limit is not None:
-                yield _Find(node, node.at, node.at)
+            case code.Invoke():
+                calls.append(node)
             case code.Call():
                 row = builtins.get((node.name, len(node.arguments)))
                 if row is not None and (row.process_only or not row.kernel):
-                    yield _Find(node, node.at, node.at)
+                    finds.append(_Find(node, node.at, node.at))
+            case code.Foreach() if node.order is not None or node.limit is not None:
+                finds.append(_Find(node, node.at, node.at))
+            case code.ForeachBucket() if node.descending or node.limit is not None:
+                finds.append(_Find(node, node.at, node.at))
             case _:
                 pass
+    return _Summary(tuple(finds), tuple(calls))
 
 
-def _finds(
-    program: typed.Program,
-    handler: code.Handler,
-    builtins: Mapping[tuple[str, int], Builtin],
-    known: list[tuple[_Find, ...]],
-) -> Iterator[_Find]:
-    for root in roots(handler):
-        yield from _direct(root, builtins)
-        for node in inside(root):
-            if isinstance(node, code.Invoke):
-                for called in _closure(program, node.chain):
-                    yield from (_Find(find.node, node.at, find.at) for find in known[called])
+def _finds(handler: _Summary, functions: list[_Summary]) -> Iterator[_Find]:
+    """Those of the handler itself, and at each of its calls those of all that the call reaches."""
+    yield from handler.finds
+    for call in handler.calls:
+        for called in _closure(call.chain, functions):
+            yield from (_Find(find.node, call.at, find.at) for find in functions[called].finds)
 
 
-def _closure(program: typed.Program, chain: tuple[int, ...]) -> list[int]:
-    """The functions that these call, and they."""
+def _closure(chain: tuple[int, ...], functions: list[_Summary]) -> list[int]:
     seen = list(dict.fromkeys(chain))
     for number in seen:
-        for node in inside(program.functions[number].body):
-            if isinstance(node, code.Invoke):
-                seen += [called for called in dict.fromkeys(node.chain) if called not in seen]
+        for call in functions[number].calls:
+            seen += [called for called in dict.fromkeys(call.chain) if called not in seen]
     return seen
 
 

@@ -12,51 +12,62 @@ from probelang import syntax
 
 Code: TypeAlias = syntax.Expression | syntax.Statement
 
-DEPTH_LIMIT = 250
-
 
 def parts(node: Code) -> tuple[Code, ...]:
     """The expressions and statements directly inside, in source order."""
+    # the commonest first: this runs for every node several times
     match node:
-        case (
-            syntax.Number() | syntax.String() | syntax.Name() | syntax.TargetVariable() | syntax.Empty()
-            | syntax.Next() | syntax.Break() | syntax.Continue()
-        ):  # fmt: skip
+        case syntax.Name() | syntax.Number() | syntax.String():
             return ()
-        case syntax.Block():
-            return node.statements
-        case syntax.Foreach():
-            return _parts_of_foreach(node)
-        case syntax.AtOperator() | syntax.Call() | syntax.Print():
-            return node.arguments
-        case syntax.Member() | syntax.Pretty():
-            return (node.base,)
-        case syntax.Index():
-            return (node.base, *_given(node.indexes))
-        case syntax.AddressOf() | syntax.Unary():
-            return (node.operand,)
         case syntax.Binary():
             return (node.left, node.right)
+        case syntax.AtOperator() | syntax.Call() | syntax.Print():
+            return node.arguments
+        case syntax.ExpressionStatement():
+            return (node.value,)
+        case syntax.Assign():
+            return (node.target, node.value)
+        case syntax.Block():
+            return node.statements
+        case syntax.Index():
+            return (node.base, *_given(node.indexes))
+        case syntax.If():
+            return _given((node.condition, node.then, node.otherwise))
+        case syntax.Increment() | syntax.Statistic() | syntax.Histogram() | syntax.Delete():
+            return (node.target,)
+        case syntax.Return():
+            return _given((node.value,))
+        case _:
+            return _parts_of_rarer(node)
+
+
+_Rarer: TypeAlias = (
+    syntax.TargetVariable | syntax.Member | syntax.Pretty | syntax.AddressOf | syntax.Unary | syntax.RegexMatch
+    | syntax.Membership | syntax.Conditional | syntax.Empty | syntax.While | syntax.For | syntax.Foreach | syntax.Next
+    | syntax.Break | syntax.Continue | syntax.Try
+)  # fmt: skip
+
+
+def _parts_of_rarer(node: _Rarer) -> tuple[Code, ...]:
+    match node:
+        case syntax.TargetVariable() | syntax.Empty() | syntax.Next() | syntax.Break() | syntax.Continue():
+            return ()
+        case syntax.Foreach():
+            return _given((*node.keys, node.value, node.target, *(node.slice or ()), node.limit, node.body))
+        case syntax.Member() | syntax.Pretty():
+            return (node.base,)
+        case syntax.AddressOf() | syntax.Unary():
+            return (node.operand,)
         case syntax.RegexMatch():
             return (node.subject,)
         case syntax.Membership():
             return (*_given(node.indexes), node.array)
         case syntax.Conditional():
             return (node.condition, node.then, node.otherwise)
-        case syntax.Assign():
-            return (node.target, node.value)
-        case syntax.Increment() | syntax.Statistic() | syntax.Histogram() | syntax.Delete():
-            return (node.target,)
-        case syntax.ExpressionStatement():
-            return (node.value,)
-        case syntax.If():
-            return _given((node.condition, node.then, node.otherwise))
         case syntax.While():
             return (node.condition, node.body)
         case syntax.For():
             return _given((node.init, node.condition, node.step, node.body))
-        case syntax.Return():
-            return _given((node.value,))
         case syntax.Try():
             return _given((node.body, node.variable, node.handler))
         case _:
@@ -67,10 +78,6 @@ def _given(nodes: tuple[Code | None, ...]) -> tuple[Code, ...]:
     return tuple(n for n in nodes if n is not None)
 
 
-def _parts_of_foreach(node: syntax.Foreach) -> tuple[Code, ...]:
-    return _given((*node.keys, node.value, node.target, *(node.slice or ()), node.limit, node.body))
-
-
 def everything(node: Code) -> Iterator[Code]:
     """The node and all below it, without recursion."""
     work = [node]
@@ -78,13 +85,3 @@ def everything(node: Code) -> Iterator[Code]:
         node = work.pop()
         yield node
         work += reversed(parts(node))
-
-
-def too_deep(node: Code) -> Code | None:
-    """A node that is nested deeper than DEPTH_LIMIT, if any: later phases recurse, and so must we."""
-    level: list[Code] = [node]
-    for _ in range(DEPTH_LIMIT):
-        level = [inner for outer in level for inner in parts(outer)]
-        if not level:
-            return None
-    return level[0]

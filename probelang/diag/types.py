@@ -365,16 +365,6 @@ class WildcardMisplaced(TypeDiagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NestedTooDeeply(TypeDiagnostic):
-    code: ClassVar[str] = "E0325"
-    structural: ClassVar[bool] = True
-    limit: int
-
-    def title(self) -> str:
-        return f"expressions or statements are nested deeper than {self.limit} levels"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BadPattern(TypeDiagnostic):
     code: ClassVar[str] = "E0326"
     structural: ClassVar[bool] = True
