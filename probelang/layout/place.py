@@ -44,7 +44,7 @@ from probelang.options import Options
 
 F_NO_PREALLOC = 1
 PREALLOCATED_BYTES = 1 << 20  # larger hash maps get their elements one by one
-WORDS = ("state", "lost", "skipped", "errors", "cut")
+WORDS = ("state", "lost", "skipped", "errors", "cut", "speculations")
 CACHE_LINE = 64
 MAX_LEVELS = 8  # BPF functions in a chain of calls, the handler included
 SITE_TEXTS = ("pp", "ppfunc", "probefunc", "pn")
@@ -63,6 +63,7 @@ def lay_out(program: typed.Program, options: Options) -> Program:
         for i, p in enumerate(program.probes)
         if runs_in_kernel(p.point)
     )
+    kernel = unique_sections(kernel)
     written = tuple(sorted((used.user.writes | used.user.deletes) & used.kernel.all))
     words = [(name, 8 * i) for i, name in enumerate(WORDS)]
     mailbox = place_mailbox(storages, written, options)
@@ -218,6 +219,20 @@ def kernel_probe(
     frame = frame or sum(isinstance(n, Call) for n in code) > BRANCHES_IN_REGISTERS
     sleepable = "sleepable" in options.features and reads_memory(program, code)
     return KernelProbe(index, entries_of(probe.point, f"probe_{index}", sleepable), frame, first_site)
+
+
+def unique_sections(kernel: tuple[KernelProbe, ...]) -> tuple[KernelProbe, ...]:
+    """A program stands alone in its section; libbpf fixes the names of some kinds, so only the first gets that name."""
+    taken: set[str] = set()
+    probes: list[KernelProbe] = []
+    for probe in kernel:
+        entries: list[Entry] = []
+        for entry in probe.entries:
+            again = entry.section in taken
+            entries.append(replace(entry, section=f"{entry.section}.{entry.symbol}") if again else entry)
+            taken.add(entry.section)
+        probes.append(replace(probe, entries=tuple(entries)))
+    return tuple(probes)
 
 
 def reads_memory(program: typed.Program, code: list[Node]) -> bool:

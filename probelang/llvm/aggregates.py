@@ -10,7 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from probelang.artifact.code import Accumulate, BucketCount, Element, Expr, Extract, Histogram, HistogramShape, Scalar
+from probelang.artifact.code import (
+    Accumulate,
+    BucketCount,
+    Element,
+    Expr,
+    Extract,
+    Histogram,
+    HistogramShape,
+    Scalar,
+)
 from probelang.artifact.histogram import LOG_ZERO
 from probelang.artifact.manifest import BssStorage, HistogramLayout, MapStorage, StatLayout
 from probelang.llvm import arrays, expressions, globals
@@ -56,9 +65,13 @@ def add(e: Emitter, stat: Pointer, layout: StatLayout, value: Value) -> None:
     if layout.sum is not None:
         e.atomic("add", e.offset(stat, layout.sum), value)
     if layout.minimum is not None:
-        improve(e, e.offset(stat, layout.minimum), value, INT64_MAX, lambda new, old: e.compare("slt", new, old))
+        improve(
+            e, e.offset(stat, layout.minimum), value, INT64_MAX, lambda new, old: e.compare("slt", new, old)
+        )
     if layout.maximum is not None:
-        improve(e, e.offset(stat, layout.maximum), value, INT64_MIN, lambda new, old: e.compare("sgt", new, old))
+        improve(
+            e, e.offset(stat, layout.maximum), value, INT64_MIN, lambda new, old: e.compare("sgt", new, old)
+        )
     if layout.squares is not None:
         add_square(e, e.offset(stat, layout.squares), value)
     for histogram in layout.histograms:
@@ -184,6 +197,11 @@ def extract(e: Emitter, node: Extract) -> Value:
             return variance.variance(e, e.get(count), e.get(first), e.get(second), e.get(third), shift)
 
 
+def emit_count(e: Emitter, histogram: Histogram) -> Value:
+    """How many values the aggregate of a histogram holds."""
+    return extract(e, Extract("count", histogram.variable, histogram.index, (), histogram.at))
+
+
 def bucket_count(e: Emitter, node: BucketCount) -> Value:
     histogram = node.histogram
     layout = layout_of(e, histogram.variable)
@@ -195,9 +213,13 @@ def bucket_count(e: Emitter, node: BucketCount) -> Value:
         wanted = e.cell(bucket)
         storage = e.module.program.storages[histogram.variable]
         if isinstance(storage, BssStorage):
-            read_bucket(e, globals.storage_pointer(e, histogram.variable), layout, place, wanted, count, result)
+            read_bucket(
+                e, globals.storage_pointer(e, histogram.variable), layout, place, wanted, count, result
+            )
         else:
-            element = arrays.element_of(e, histogram.variable, storage_map(storage), values, node.at, insert=False)
+            element = arrays.element_of(
+                e, histogram.variable, storage_map(storage), values, node.at, insert=False
+            )
             with element as pointer:
                 read_bucket(e, pointer, layout, place, wanted, count, result)
         e.fail_if(e.compare("eq", e.get(count), 0), EMPTY, node.at)
@@ -213,7 +235,13 @@ def storage_map(storage: object) -> MapStorage:
 
 
 def read_bucket(
-    e: Emitter, stat: Pointer, layout: StatLayout, place: HistogramLayout, wanted: Cell, count: Cell, result: Cell
+    e: Emitter,
+    stat: Pointer,
+    layout: StatLayout,
+    place: HistogramLayout,
+    wanted: Cell,
+    count: Cell,
+    result: Cell,
 ) -> None:
     e.set(count, e.load(e.offset(stat, layout.count)))
     number = e.opaque(e.get(wanted))
@@ -226,4 +254,3 @@ def histogram_layout(layout: StatLayout, histogram: Histogram) -> HistogramLayou
         if place.shape == histogram.shape:
             return place
     raise AssertionError("a histogram that the layout does not have")
-

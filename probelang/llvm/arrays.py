@@ -208,7 +208,9 @@ def assign_long(e: Emitter, node: Assign, target: Element, want: bool) -> Value:
         with element_of(e, target.variable, storage, values, node.at, insert=True) as pointer:
             if change is not None:
                 rewrite = change
-                value = globals.exchange(e, pointer, lambda old: globals.evaluate_with(e, target, old, rewrite))[1]
+                value = globals.exchange(
+                    e, pointer, lambda old: globals.evaluate_with(e, target, old, rewrite)
+                )[1]
             else:
                 value = globals.apply(e, pointer, node.op, value, node.at, want)
             if want:
@@ -288,4 +290,3 @@ def clear_scalar(e: Emitter, variable: int, storage: BssStorage) -> None:
             e.store(e.offset(pointer, i), 0)
     else:
         e.copy(pointer, storage.size, e.zeros(storage.size))
-

@@ -239,7 +239,8 @@ class Builder:
     def atomic(self, op: AtomicOp, pointer: Pointer, value: Operand) -> None:
         """`lock op`, result not wanted: the cheap form, one instruction without fetch. (LLVM tells them apart by the ordering,
         not by the use: the result of a monotonic one would be wrong.)"""
-        self.assign(f"atomicrmw {op} ptr {pointer}, i64 {constant(value)} monotonic, align 8")
+        order = "seq_cst" if op == "xchg" else "monotonic"
+        self.assign(f"atomicrmw {op} ptr {pointer}, i64 {constant(value)} {order}, align 8")
 
     def atomic_fetch(self, op: AtomicOp, pointer: Pointer, value: Operand) -> Value:
         """The old value."""

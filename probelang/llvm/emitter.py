@@ -126,9 +126,15 @@ class Emitter(Builder):
         self.has_cookie = False
         self.subject: Pointer | None = None  # a handler's subject task when it is not the current one
         self.sleepable = False
-        self.saves: dict[
-            str, None
-        ] = {}  # what called code reads from the frame: "task", "site", registers, "context0"
+        self.locals: list[Cell | Buffer] = []
+        self.result: Cell | Buffer | None = None
+        self.jumps = Jumps(Jump(Label("leave"), 0))
+        self.calls: dict[int, int] = {}  # function -> clone, for calls in this code
+        self.overrides: list[tuple[Expr, Cell | Buffer]] = []  # targets that have a value now, see globals.py
+        self.keys: list[tuple[int, Pointer]] = []  # free places for keys on the stack
+        self.stack_bytes = 0
+        # what called code reads from the frame: "task", "site", registers, "context0"
+        self.saves: dict[str, None] = {}
 
     # ----------------------------------------------------------------------------------- frame memory
 

@@ -38,6 +38,7 @@ class FrameHeader:
     flow: int = 56
     context: int = 64
     registers: int = 96
+    tokens: int = 264  # length of what tokenize() has left; a handler starts with 0
     error_text: int = 272
 
     @property

@@ -9,21 +9,28 @@ Sections: `.rodata` holds `@constants` (u64 each, filled in by the runtime, henc
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from probelang.artifact.manifest import Constant, Record
+from probelang.artifact.manifest import Constant, MapSpec, Record
 from probelang.artifact.object import FunctionInfo, ParameterKind
 from probelang.diag import Diagnostic, InternalError
 from probelang.layout.program import Program
 from probelang.llvm.builder import Builder, Pointer, Value
 from probelang.llvm.frame import FrameHeader
 from probelang.options import Options
+from probelang.source import Span
+
+if TYPE_CHECKING:
+    from probelang.llvm.functions import Linkage
 
 MESSAGE_SIZE = (
     64  # a row of the table of messages: u64 length, u64 whether a number in hex follows, then the text
 )
 MESSAGE_TEXT = 16
-FRAME_SIZE = Value("FRAME_SIZE_BYTES")  # stands in the text until the size is known
+TARGETS = 1 << 16  # processes below -x or -c at a time
+# these stand in the text until the numbers are known
+FRAME_SIZE = Value("FRAME_SIZE_BYTES")
+MESSAGE_COUNT = Value("MESSAGE_COUNT")
 
 # result and parameters of the kfuncs that we know; `w` an int, `p` a pointer
 KFUNCS = {
@@ -59,11 +66,14 @@ class Module:
         self.functions: list[str] = []
         self.infos: list[FunctionInfo] = []
         self.routines: dict[str, int] = {}
+        self.linkages: dict[int, Linkage] = {}  # of compiled clones
         self.routine_top = self.header.routines
         self.frame_end = self.header.routines_end
         self.zeros = 8
-        self.targets_used = False
-        self.features: dict[str, None] = {}
+        self.callbacks = 0
+        self.uses_frames = False
+        self.features: dict[str, Span | None] = {}
+        self.span: Span | None = None  # of the code that is being written
         self.diagnostics: list[Diagnostic] = []
         self.words = dict(program.words)
 
@@ -111,7 +121,7 @@ class Module:
 
     def need(self, feature: str) -> None:
         """The object needs this kernel feature."""
-        self.features[feature] = None
+        self.features.setdefault(feature, self.span)
 
     # -------------------------------------------------------------------------------------- functions
 
@@ -137,6 +147,12 @@ class Module:
             rows += row.ljust(MESSAGE_SIZE, b"\0")
         return bytes(rows)
 
+    def maps(self) -> tuple[MapSpec, ...]:
+        """All maps of the object; only now is it known how large a frame is."""
+        targets = MapSpec("targets", "hash", 4, 1, TARGETS)
+        frames = (MapSpec("frames", "array", 4, self.frame_size(), 0),) if self.uses_frames else ()
+        return (*self.program.maps, *frames, targets)
+
     def frame_size(self) -> int:
         return (self.frame_end + 63) // 64 * 64
 
@@ -160,11 +176,14 @@ class Module:
         ]
         lines += [
             f'@{spec.name} = dso_local global [32 x i8] zeroinitializer, section ".maps", align 8'
-            for spec in self.program.maps
+            for spec in self.maps()
         ]
         for name in self.kfuncs:
             result, parameters = KFUNCS[name]
             lines.append(f"declare {result} @{name}({parameters})")
         lines.append("")
         body = "\n".join([*lines, *self.functions, "attributes #0 = { nounwind noinline }", ""])
-        return body.replace(FRAME_SIZE, str(self.frame_size()))
+        counts = {FRAME_SIZE: self.frame_size(), MESSAGE_COUNT: len(self.messages) + 1}
+        for name, number in counts.items():
+            body = body.replace(name, str(number))
+        return body

@@ -11,8 +11,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from probelang.artifact.code import Call, Expr, Format, Histogram, HistogramShape, Piece, Print, Text, Type
-from probelang.artifact.code import type_of
+from probelang.artifact.code import (
+    Call,
+    Expr,
+    Extract,
+    Format,
+    Histogram,
+    HistogramShape,
+    Number,
+    Piece,
+    Print,
+    Text,
+    Type,
+    type_of,
+)
 from probelang.artifact.manifest import FieldKind, Record
 from probelang.llvm import expressions
 from probelang.llvm.builder import Value
@@ -24,9 +36,9 @@ SYMBOLS: dict[str, FieldKind] = {"usymname": "user_symbol", "usymdata": "user_sy
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One field of a record, or several: `expressions` make `longs` and strings in order."""
+    """One entry of `Record.fields`, or several: `kinds` as the manifest counts them, `parts` what fills them in order."""
 
-    kind: FieldKind
+    kinds: tuple[FieldKind, ...]
     parts: tuple[Expr, ...]
     histogram: tuple[int, HistogramShape, tuple[Type, ...]] | None = None
 
@@ -34,7 +46,7 @@ class Argument:
 def emit_print(e: Emitter, node: Print) -> None:
     pieces, arguments = simplify(e, node)
     histograms = tuple(a.histogram for a in arguments if a.histogram is not None)
-    record = Record("print", tuple(a.kind for a in arguments), "", pieces, histograms)
+    record = Record("print", tuple(kind for a in arguments for kind in a.kinds), "", pieces, histograms)
     with e.temporaries():
         check_histograms(e, arguments, node)
         values = expressions.emit_all(e, [part for a in arguments for part in a.parts])
@@ -69,10 +81,10 @@ def simplify(e: Emitter, node: Print) -> tuple[tuple[Piece, ...], list[Argument]
         if piece.kind in "mM":
             made = Format((piece,), (*stars, argument), node.at)
             pieces.append(Piece("s"))
-            arguments.append(Argument("string", (made,)))
+            arguments.append(Argument(("string",), (made,)))
             continue
         pieces.append(piece)
-        arguments += [Argument("long", (star,)) for star in stars if not isinstance(star, Histogram)]
+        arguments += [Argument(("long",), (star,)) for star in stars if not isinstance(star, Histogram)]
         arguments.append(argument_of(e, argument))
     return join_texts(pieces), arguments
 
@@ -94,22 +106,27 @@ def argument_of(e: Emitter, argument: Expr | Histogram) -> Argument:
             key = e.module.program.source.variables[argument.variable].key
             index = argument.index or ()
             types = tuple(key or ()) if argument.index is not None else ()
-            return Argument("histogram", index, (argument.variable, argument.shape, types))
+            kinds: tuple[FieldKind, ...] = tuple(kind_of(t) for t in types)
+            of = (argument.variable, argument.shape, types)
+            return Argument(("histogram", *kinds), (Number(0), *index), of)
         case Call() if argument.name in SYMBOLS:
             pid = Call("pid", (), Type.LONG, argument.at)
-            return Argument(SYMBOLS[argument.name], (*argument.arguments, pid))
+            return Argument((SYMBOLS[argument.name],), (*argument.arguments, pid))
         case _:
-            return Argument("long" if type_of(argument) is Type.LONG else "string", (argument,))
+            return Argument((kind_of(type_of(argument)),), (argument,))
+
+
+def kind_of(kind: Type) -> FieldKind:
+    return "long" if kind is Type.LONG else "string"
 
 
 def check_histograms(e: Emitter, arguments: Sequence[Argument], node: Print) -> None:
     """An empty histogram is a soft error here, where its place is known."""
-    from probelang.artifact.code import Extract
     from probelang.llvm import aggregates
 
     for argument in arguments:
         if argument.histogram is not None:
-            index = argument.parts if argument.histogram[2] else None
+            index = argument.parts[1:] if argument.histogram[2] else None
             count = aggregates.extract(e, Extract("count", argument.histogram[0], index, (), node.at))
             e.fail_if(e.compare("eq", count, 0), aggregates.EMPTY, node.at)
 
@@ -167,4 +184,3 @@ def send_mixed(e: Emitter, record: int, values: Sequence[Value | StrVal]) -> Non
     code = e.helper(RINGBUF_OUTPUT, e.map("events"), e.at(base), size, 0)
     with e.when(e.truth(code)):
         e.count("lost")
-

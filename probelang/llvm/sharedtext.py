@@ -252,16 +252,15 @@ def assign_element(e: Emitter, node: Assign, target: Element, stored: Buffer) ->
         text = e.in_frame(last)
     appended = Held(e, text)
     old, sequence = e.buffer(), e.cell(ANY_SEQUENCE)
-    with arrays.key_of(e, storage, values) as memory:
-        with e.loop(ATTEMPTS) as loop, e.temporaries():
-            if node.op == "=" and change is None:
-                e.copy_to_buffer(stored, appended.get())
-            else:
-                e.set(sequence, read_element_at(e, target.variable, memory, old))
-                e.copy_to_buffer(stored, rewrite(e, node, target, old, change, appended.get()))
-            text = e.text_of(stored)
-            done = write_element_at(e, target.variable, memory, text, node.at, e.get(sequence))
-            e.stop_if(loop, e.truth(done))
+    with arrays.key_of(e, storage, values) as memory, e.loop(ATTEMPTS) as loop, e.temporaries():
+        if node.op == "=" and change is None:
+            e.copy_to_buffer(stored, appended.get())
+        else:
+            e.set(sequence, read_element_at(e, target.variable, memory, old))
+            e.copy_to_buffer(stored, rewrite(e, node, target, old, change, appended.get()))
+        text = e.text_of(stored)
+        done = write_element_at(e, target.variable, memory, text, node.at, e.get(sequence))
+        e.stop_if(loop, e.truth(done))
 
 
 class Held:

@@ -1,0 +1,117 @@
+"""Layout to object: every clone, every probe, the host program, then LLVM, then the manifest.
+
+    compile_program(layout, options)  ->  Compiled(code=ELF, manifest, ir, assembly)
+
+Pure and deterministic: same program and options, same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from probelang import __version__
+from probelang.artifact.manifest import VERSION, Manifest, ProbeSpec, ProgramKind, ProgramSpec
+from probelang.artifact.object import finish_object
+from probelang.artifact.points import runs_in_kernel
+from probelang.diag import CompileError
+from probelang.diag.kernel import KernelTooOld
+from probelang.layout.program import EntryKind, Program
+from probelang.llvm import functions, handlers, host, machine
+from probelang.llvm.module import Module
+from probelang.options import Options
+
+KINDS: dict[EntryKind, ProgramKind] = {
+    "uprobe": "uprobe", "profile": "perf_event", "alive": "iter_task", "exec": "raw_tracepoint",
+    "fork": "raw_tracepoint", "exit": "raw_tracepoint", "syscall": "raw_tracepoint",
+}  # fmt: skip
+# what code may need of the kernel for its own sake: what for, and the first kernel that has it
+NEEDED = {
+    "iterators": ("a loop or a string operation", "6.4"),
+    "for_each": ("foreach", "5.13"),
+    "rcu_kfuncs": ("an array that a timer takes, touched", "6.2"),
+    "task_pt_regs": ("a register read at a system call or sample", "5.15"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """`code`: the finished object, which carries the manifest. `ir`: the module as written; `assembly`: of BPF."""
+
+    code: bytes
+    manifest: Manifest
+    ir: str
+    assembly: str
+
+
+def compile_program(program: Program, options: Options, want_assembly: bool = False) -> Compiled:
+    """Raises CompileError for what the kernel half cannot have."""
+    module = Module(program, options)
+    if program.kernel:
+        write_code(module)
+    check(module)
+    ir = module.text()
+    code, assembly, _ = machine.assemble(ir, want_assembly)
+    manifest = make_manifest(module)
+    finished = finish_object(code, manifest, module.infos, list(module.kfuncs), module.frame_size())
+    return Compiled(finished, manifest, ir, assembly)
+
+
+def write_code(module: Module) -> None:
+    program = module.program
+    for number, clone in enumerate(program.clones):
+        if not clone.inline:
+            module.span = program.source.spans[program.source.functions[clone.function].at]
+            functions.compile_clone(module, number)
+    for probe in program.kernel:
+        source = program.source.probes[probe.index]
+        module.span = program.source.spans[source.handler.at]
+        handlers.compile_probe(module, probe)
+    if program.mailbox is not None:
+        host.compile_host(module)
+
+
+def check(module: Module) -> None:
+    """What lowering has found out, and what this kernel lacks."""
+    found = list(module.diagnostics)
+    known = module.options.features
+    for feature, span in module.features.items():
+        if known and feature in NEEDED and feature not in known:
+            what, kernel = NEEDED[feature]
+            found.append(KernelTooOld(span=span, feature=feature, kernel=kernel, what=what))
+    if found:
+        raise CompileError(found)
+
+
+def make_manifest(module: Module) -> Manifest:
+    program, source = module.program, module.program.source
+    kernel = {p.index: p for p in program.kernel}
+    probes = tuple(
+        ProbeSpec(p.name, p.point, tuple(e.symbol for e in kernel[i].entries) if i in kernel else (),
+                  None if runs_in_kernel(p.point) else p.handler)
+        for i, p in enumerate(source.probes)
+    )  # fmt: skip
+    programs = [
+        ProgramSpec(e.symbol, e.section, KINDS[e.kind], e.sleepable, e.tracepoint)
+        for p in program.kernel
+        for e in p.entries
+    ]
+    if program.kernel and program.mailbox is not None:
+        programs.append(ProgramSpec(host.SYMBOL, host.SECTION, "host"))
+    return Manifest(
+        version=VERSION,
+        probelang=__version__,
+        limits=module.options.limits,
+        variables=source.variables,
+        storages=program.storages,
+        functions=source.functions,
+        probes=probes,
+        automata=source.automata,
+        places=source.places,
+        maps=module.maps(),
+        programs=tuple(programs),
+        records=tuple(module.records),
+        constants=module.manifest_constants(),
+        words=program.words,
+        features=tuple(sorted(module.features)),
+        needs_targets=bool(program.kernel),
+    )
