@@ -11,6 +11,7 @@ import mmap
 import os
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -19,20 +20,29 @@ import llvmlite.binding as llvm
 import probelang.llvm.emitter as emitting
 from probelang import typed
 from probelang.artifact.limits import Limits
-from probelang.artifact.manifest import VERSION, Manifest, MapSpec, ProgramSpec
+from probelang.artifact.manifest import VERSION, Manifest, ProgramSpec
 from probelang.artifact.object import finish_object
 from probelang.layout.place import text_capacity
 from probelang.layout.program import Program
-from probelang.llvm.builder import Pointer, Value
+from probelang.llvm.builder import Operand, Pointer, Value
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.module import Module
 from probelang.options import Options
 from probelang.runtime import bpf
 from probelang.runtime.load import load_object
 
-Build = Callable[[Emitter, list[Value]], None]
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """Code of a handler instead of a routine: gives the result."""
+
+    write: Callable[[Emitter, list[Value]], Operand]
+
+
+Build = Inline | Callable[[Emitter, list[Value]], None]
 Routine = tuple[Sequence[str], Build]
 BUFFERS = 5
+ERROR = -77  # result where the code has raised a soft error
 F_MMAPABLE = 1 << 10
 
 
@@ -40,8 +50,7 @@ def empty_program(string_size: int) -> Program:
     """A program without probes, for modules that hold only routines."""
     source = typed.Program((), (), (), (), (), ())
     words = tuple((name, 8 * i) for i, name in enumerate(("state", "lost", "skipped", "errors", "cut")))
-    maps = (MapSpec("frames", "array", 4, 8, 1),)
-    return Program(source, (), maps, (), (), (), (), words, 64, (), None, text_capacity(string_size))
+    return Program(source, (), (), (), (), (), (), words, 64, (), None, text_capacity(string_size))
 
 
 class Machine:
@@ -57,9 +66,13 @@ class Machine:
         self.arguments = base
         self.buffers = [base + 128 + i * self.module.header.buffer_size for i in range(BUFFERS)]
         self.module.frame_end = base + 128 + BUFFERS * self.module.header.buffer_size
+        self.module.uses_frames = True
         self._write(routines)
         frame_size = self.module.frame_size()
-        maps = (MapSpec("frames", "array", 4, frame_size, 1, F_MMAPABLE),)
+        maps = tuple(
+            replace(spec, max_entries=1, flags=F_MMAPABLE) if spec.name == "frames" else spec
+            for spec in self.module.maps()
+        )
         manifest = Manifest(
             VERSION, "0", self.module.options.limits, (), (), (), (), (), (), maps,
             (ProgramSpec("main", "raw_tp/main", "host", sleepable),), (), self.module.manifest_constants(), self.module.program.words,
@@ -78,14 +91,25 @@ class Machine:
         with e.when(e.is_null(frame)):
             e.ret(0)
         e.frame = frame
-        e.top = self.module.frame_end
+        e.top = e.high = self.module.frame_end
+        failed = e.fresh("failed")
+        e.error_labels.append(failed)
         chosen = e.load(e.at(self.arguments))
         for number, (name, (parameters, build)) in enumerate(routines.items()):
             with e.when(e.compare("eq", chosen, number)):
-                values = [e.load(e.at(self.arguments + 16 + 8 * i)) for i in range(len(parameters))]
-                e.store(e.at(self.arguments + 8), e.routine(name, parameters, build, *values))
+                with e.temporaries():
+                    values = [e.load(e.at(self.arguments + 16 + 8 * i)) for i in range(len(parameters))]
+                    if isinstance(build, Inline):
+                        result = build.write(e, values)
+                    else:
+                        result = e.routine(name, parameters, build, *values)
+                    e.store(e.at(self.arguments + 8), result)
                 e.ret(0)
         e.ret(0)
+        e.start_aside(failed)
+        e.store(e.at(self.arguments + 8), ERROR)
+        e.ret(0)
+        self.module.frame_end = e.high
         self.module.add(e, "global", (("ctx", "context"),))
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from probelang.artifact.code import Call
 from probelang.artifact.points import FunctionPoint, SyscallPoint
 from probelang.layout.program import SiteText
-from probelang.llvm.builder import Operand, Value
+from probelang.llvm.builder import Operand, Pointer, Value
 from probelang.llvm.calls.lowering import Lowering, Result, Values, known, number
 from probelang.llvm.emitter import (
     COMM,
@@ -131,7 +131,6 @@ def target(e: Emitter, values: Values, call: Call) -> Result:
 
 
 def target_set_pid(e: Emitter, values: Values, call: Call) -> Result:
-    e.module.targets_used = True
     with e.key_memory(8) as key:
         e.store(key, number(values, 0))
         found = e.helper_pointer(MAP_LOOKUP, e.map("targets"), key)
@@ -145,7 +144,7 @@ def cpu(e: Emitter, values: Values, call: Call) -> Result:
 def user_mode(e: Emitter, values: Values, call: Call) -> Result:
     """1 but where a timer.profile tick met the kernel: its context starts with the registers that were interrupted."""
     if e.kind == "handler" and e.entry_kind == "profile":
-        segment = e.load(e.offset(e.context(), REGISTERS["cs"]))
+        segment = e.load(e.offset(Pointer("%ctx"), REGISTERS["cs"]))
         return e.widen(e.compare("eq", e.bits_and(segment, USER_SEGMENT), USER_SEGMENT))
     return Value("1")
 

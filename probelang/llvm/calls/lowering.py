@@ -16,15 +16,13 @@ Lowering: TypeAlias = Callable[[Emitter, Values, Call], "Result | None"]
 
 def number(values: Values, index: int) -> Value:
     value = values[index]
-    if isinstance(value, StrVal):
-        raise AssertionError(f"argument {index + 1} is a string")
+    assert isinstance(value, Value)
     return value
 
 
 def text(values: Values, index: int) -> StrVal:
     value = values[index]
-    if not isinstance(value, StrVal):
-        raise AssertionError(f"argument {index + 1} is a number")
+    assert isinstance(value, StrVal)
     return value
 
 

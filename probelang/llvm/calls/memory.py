@@ -59,8 +59,7 @@ def user_string(e: Emitter, values: Values, call: Call) -> Result:
         e.fail_if(e.truth(e.get(failed)), FAULT, call.at, e.get(address))
         return found
     fallback = rest[0]
-    if not isinstance(fallback, StrVal):
-        raise AssertionError("the fallback is a string")
+    assert isinstance(fallback, StrVal)
     buffer = e.buffer()
     read_user_string(e, buffer, e.get(address), most, failed)
     with e.when(e.truth(e.get(failed))):

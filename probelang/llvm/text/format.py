@@ -151,8 +151,7 @@ class Spec:
 
 
 def long_of(value: Result) -> Value:
-    if isinstance(value, StrVal):
-        raise AssertionError("a width or precision is a number")
+    assert isinstance(value, Value)
     return value
 
 
