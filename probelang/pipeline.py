@@ -147,9 +147,11 @@ def compile_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -
     with phase("code generation", source, hooks):
         from probelang.llvm import compile_program
 
-        artifact = compile_program(laid_out, options)
-        hooks.emit("manifest", artifact.manifest)
-    return artifact
+        compiled = compile_program(laid_out, options, want_assembly=hooks.wants("asm"))
+        hooks.emit("llvm", compiled.ir)
+        hooks.emit("asm", compiled.assembly)
+        hooks.emit("manifest", compiled.manifest)
+    return Artifact(compiled.code, compiled.manifest)
 
 
 def known_features() -> frozenset[str]:
