@@ -15,15 +15,19 @@ from probelang.artifact.points import runs_in_kernel
 from probelang.builtins import Builtin
 from probelang.check.code_walk import Node, inside, roots
 from probelang.diag import Diagnostic
+from probelang.diag.kernel import HistogramAsText, SymbolAsText
 from probelang.diag.types import BuiltinNotInKernel, OutsideProcessProbe, SortedForeachInProbe
 from probelang.source import Span
+
+# only the runtime has symbols: a process probe sends the address with what it prints
+_ONLY_PRINTED = ("usymname", "usymdata")
 
 
 @dataclass(frozen=True, slots=True)
 class _Find:
     """A node that only one half can run. `at`: of the node itself, or of the call that leads to it."""
 
-    node: code.Foreach | code.ForeachBucket | code.Call
+    node: code.Foreach | code.ForeachBucket | code.Call | code.Format
     at: int
     origin: int
 
@@ -51,10 +55,18 @@ def check_halves(program: typed.Program, builtins: Mapping[tuple[str, int], Buil
 def _summarise(nodes: tuple[Node, ...], builtins: Mapping[tuple[str, int], Builtin]) -> _Summary:
     finds: list[_Find] = []
     calls: list[code.Invoke] = []
+    printed: set[int] = set()
     for node in (inner for root in nodes for inner in inside(root)):
         match node:
             case code.Invoke():
                 calls.append(node)
+            case code.Print():
+                printed.update(id(argument) for argument in node.arguments)
+            case code.Format() if any(isinstance(a, code.Histogram) for a in node.arguments):
+                finds.append(_Find(node, node.at, node.at))
+            case code.Call(name=name) if name in _ONLY_PRINTED:
+                if id(node) not in printed:
+                    finds.append(_Find(node, node.at, node.at))
             case code.Call():
                 row = builtins.get((node.name, len(node.arguments)))
                 if row is not None and (row.process_only or not row.kernel):
@@ -94,6 +106,10 @@ def _judge(
     span: Span = program.spans[find.at]
     inner = None if find.origin == find.at else program.spans[find.origin]
     match find.node:
+        case code.Call(name=name) if name in _ONLY_PRINTED:
+            return SymbolAsText(span=span, name=name) if in_kernel else None
+        case code.Format() if in_kernel:
+            return HistogramAsText(span=span)
         case code.Call(name=name):
             row = builtins[name, len(find.node.arguments)]
             if in_kernel and not row.kernel:

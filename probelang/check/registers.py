@@ -1,17 +1,18 @@
-"""Names of registers that `register()` and `u_register()` take, x86-64 (as gdb and SystemTap call them)."""
+"""Names of registers that `register()` and `u_register()` take, x86-64: `rax` and its parts `eax`, `ax`, `al`, `ah`."""
 
 from __future__ import annotations
 
-_LEGACY = ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp", "ip")
-_NUMBERED = tuple(f"r{n}" for n in range(8, 16))
+from collections.abc import Iterator
 
-REGISTERS: frozenset[str] = frozenset(
-    (
-        *(f"r{name}" for name in _LEGACY),
-        *(f"e{name}" for name in _LEGACY),
-        *_NUMBERED,
-        *(f"{name}d" for name in _NUMBERED),
-        "rflags",
-        "eflags",
-    )
-)
+
+def _names() -> Iterator[str]:
+    for letter in "abcd":
+        yield from (f"r{letter}x", f"e{letter}x", f"{letter}x", f"{letter}l", f"{letter}h")
+    for name in ("si", "di", "bp", "sp"):
+        yield from (f"r{name}", f"e{name}", name, f"{name}l")
+    for number in range(8, 16):
+        yield from (f"r{number}{part}" for part in ("", "d", "w", "b"))
+    yield from ("rip", "eip", "ip", "eflags", "cs", "ss")
+
+
+REGISTERS = frozenset(_names())

@@ -473,7 +473,7 @@ class BadOperand(TypeDiagnostic):
 class SortedForeachInProbe(TypeDiagnostic):
     """`inner`: the loop, when `span` is the call that leads to it."""
 
-    code: ClassVar[str] = "E0501"
+    code: ClassVar[str] = "E0510"
     array: str
     limited: bool = False
     inner: Span | None = None
@@ -491,7 +491,7 @@ class SortedForeachInProbe(TypeDiagnostic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltinNotInKernel(TypeDiagnostic):
-    code: ClassVar[str] = "E0502"
+    code: ClassVar[str] = "E0511"
     name: str
     advice: str = ""
     inner: Span | None = None

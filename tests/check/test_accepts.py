@@ -82,6 +82,8 @@ LEGAL = [
     f"global a {P} {{ a[1] = 2; foreach (k in a) println(k) }}",
     f"{P} {{ println(pid(), execname(), int_arg(1)) }}",
     "probe begin { println(pid()) }",
+    f'global s {P} {{ s <<< 1; print(@hist_log(s)); printf("%5s %d", usymname(1), 2) }}',
+    "probe end { x = usymname(1) println(x) }",
 ]
 
 

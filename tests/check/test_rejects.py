@@ -207,13 +207,17 @@ TARGETS = [
 ]
 
 HALVES = [
-    (f"global a {P} {{ a[1] = 2; foreach (k in a-) println(k) }}", "E0501 1:69"),
-    (f"global a {P} {{ a[1] = 2; foreach (k+ in a) println(k) }}", "E0501 1:70"),
-    (f"global a {P} {{ a[1] = 2; foreach (k in a limit 5) println(k) }}", "E0501 1:69"),
-    (f"global a function f() {{ foreach (k in a-) println(k) }} {P} {{ a[1] = 2; f() }}", "E0501 1:101"),
-    (f'{P} {{ println(env_var("HOME")) }}', "E0502 1:44"),
-    (f'function f() {{ return env_var("HOME") }} {P} {{ println(f()) }}', "E0502 1:84"),
+    (f"global a {P} {{ a[1] = 2; foreach (k in a-) println(k) }}", "E0510 1:69"),
+    (f"global a {P} {{ a[1] = 2; foreach (k+ in a) println(k) }}", "E0510 1:70"),
+    (f"global a {P} {{ a[1] = 2; foreach (k in a limit 5) println(k) }}", "E0510 1:69"),
+    (f"global a function f() {{ foreach (k in a-) println(k) }} {P} {{ a[1] = 2; f() }}", "E0510 1:101"),
+    (f'{P} {{ println(env_var("HOME")) }}', "E0511 1:44"),
+    (f'function f() {{ return env_var("HOME") }} {P} {{ println(f()) }}', "E0511 1:84"),
     ("probe begin { println(syscall_number()) }", "E0329 1:23"),
+    (f"{P} {{ x = usymname(1) println(x) }}", "E0504 1:40"),
+    (f"{P} {{ println(sprint(usymdata(1))) }}", "E0504 1:51"),
+    (f"function f(a) {{ return usymname(a) }} {P} {{ println(f(1)) }}", "E0504 1:81"),
+    (f"global s {P} {{ s <<< 1; x = sprint(@hist_log(s)) println(x) }}", "E0503 1:58"),
 ]
 
 ALL = [
