@@ -40,6 +40,7 @@ _LOOKUP_BATCH, _DELETE_BATCH, _LINK_CREATE, _ITER_CREATE, _LINK_DETACH = 24, 27,
 
 _LOG_BYTES = 1 << 24
 _LOG_SMALL = 1 << 16
+_BATCH_BYTES, _BATCH_LEAST = 1 << 20, 128
 
 
 class ProgramRefused(OSError):
@@ -139,8 +140,8 @@ def keys(fd: int, key_size: int) -> list[bytes]:
 
 def lookup_batch(fd: int, key_size: int, value_size: int, max_entries: int) -> list[tuple[bytes, bytes]]:
     """All elements of a hash map."""
-    # the kernel hands out whole hash buckets: ENOSPC means that one did not fit
-    room = min(max_entries, 65536) + 64
+    # the kernel hands out whole hash buckets, so there must be room for the fullest
+    room = max(_BATCH_LEAST, min(max_entries + _BATCH_LEAST, _BATCH_BYTES // (key_size + value_size)))
     cursor, following = Bytes(8), Bytes(8)
     key_room, value_room = Bytes(room * key_size), Bytes(room * value_size)
     found: list[tuple[bytes, bytes]] = []

@@ -13,6 +13,7 @@ command of -c goes on then.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import time
@@ -40,6 +41,8 @@ from probelang.runtime.timezone import west_of_utc_s, zone_name_bytes
 from probelang.runtime.userhalf import UserHalf
 
 _POLL_S = 0.02  # programs do not wake the reader for every record
+_INTERRUPTED = 130  # exit status after a second signal, as of a shell's child
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _BUSY_READS = 8  # of the ring buffer before timers and signals are looked at again
 
 
@@ -55,7 +58,21 @@ class Ending(Enum):
 
 def run(manifest: Manifest, object_bytes: bytes, options: RunOptions, sink: Sink) -> int:
     """The exit status: 0, 1 after an error shutdown, or with `pass_status` that of the command. Raises CompileError
-    where it cannot even begin. A reader of the output that goes away ends it quietly."""
+    where it cannot even begin or the output cannot be written. When the reader of the output goes away
+    the session is closed without more output, and BrokenPipeError raised."""
+    try:
+        return _run(manifest, object_bytes, options, sink)
+    except Interrupted:
+        return _INTERRUPTED
+    except OSError as error:
+        if error.errno not in _OUTPUT_ERRORS:
+            raise
+        from probelang.diag.runtime import OutputFailed
+
+        raise CompileError([OutputFailed(reason=str(error.strerror).lower())]) from None
+
+
+def _run(manifest: Manifest, object_bytes: bytes, options: RunOptions, sink: Sink) -> int:
     _check_features(manifest, options)
     _check_files(manifest)
     with EndSignals() as signals, contextlib.ExitStack() as stack:
@@ -185,8 +202,10 @@ class Session:
             self._sink.flush()
         except Interrupted:
             self._stop_now()
+            return _INTERRUPTED
         except BrokenPipeError:
             self._stop_now()
+            raise
         return self._status()
 
     def _attach(self) -> None:

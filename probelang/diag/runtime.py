@@ -173,11 +173,10 @@ class UnknownFeature(Diagnostic):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFailed(Diagnostic):
     code: ClassVar[str] = "E0614"
-    path: str
     reason: str
 
     def title(self) -> str:
-        return f"cannot write to `{self.path}`: {self.reason}"
+        return f"cannot write the output: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
