@@ -20,7 +20,7 @@ def _current_stack(run: Run, depth: int = MAX_DEPTH) -> bytes:
 
 def ustack(run: Run, number: int) -> int:
     addresses = run.context.stack(number + 1) if 0 <= number < MAX_DEPTH else []
-    return addresses[number] if number < len(addresses) else 0
+    return addresses[number] if 0 <= number < len(addresses) else 0
 
 
 def umodname(run: Run, address: int) -> bytes:
