@@ -133,7 +133,10 @@ class KernelTypes:
 
     def fact(self, name: str) -> int:
         kind, _, rest = name.partition(":")
-        return self.find(rest, (KIND_FUNC,)) if kind == "func" else self.member_offset(rest)
+        try:
+            return self.find(rest, (KIND_FUNC,)) if kind == "func" else self.member_offset(rest)
+        except UnknownKernelFact:
+            raise UnknownKernelFact(name) from None
 
 
 def kernel_facts(names: Iterable[str]) -> dict[str, int]:
