@@ -2,7 +2,7 @@
 
     b = Builder("probe_0", (("ctx", Pointer),), section="uprobe/probe_0")
     b.ret(b.add(b.load(b.offset(Pointer("%ctx"), 112)), 1))
-    b.text()  ->  'define dso_local i64 @probe_0(ptr %ctx) section "uprobe/probe_0" { ... }'
+    b.text()  ->  'define i64 @probe_0(ptr %ctx) section "uprobe/probe_0" { ... }'
 
 Every integer is an i64 (`Value`); narrower ones exist only in memory. A `Bit` is an i1, a `Pointer` a ptr. Plain Python
 ints may stand wherever a Value may. Text instead of llvmlite's own builder: half the time, volatile accesses, and
@@ -92,7 +92,7 @@ class Builder:
         parameters = ", ".join(
             f"{'ptr' if kind is Pointer else 'i64'} %{name}" for name, kind in self.parameters
         )
-        linkage = "internal" if self.internal else "dso_local"
+        linkage = "internal" if self.internal else "external"
         section = f' section "{self.section}"' if self.section else ""
         head = f"define {linkage} i64 @{self.symbol}({parameters}) #0{section} {{"
         return "\n".join([head, "entry:", *self.entry, "  br label %body", "body:", *self.lines, "}", ""])

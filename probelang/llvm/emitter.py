@@ -132,6 +132,7 @@ class Emitter(Builder):
         self.calls: dict[int, int] = {}  # function -> clone, for calls in this code
         self.overrides: list[tuple[Expr, Cell | Buffer]] = []  # targets that have a value now, see globals.py
         self.keys: list[tuple[int, Pointer]] = []  # free places for keys on the stack
+        self.words: list[Pointer] = []  # free words on the stack
         self.stack_bytes = 0
         # what called code reads from the frame: "task", "site", registers, "context0"
         self.saves: dict[str, None] = {}
@@ -207,6 +208,13 @@ class Emitter(Builder):
             self.keys.remove(place)
         yield place[1]
         self.keys.append(place)
+
+    @contextmanager
+    def stack_word(self) -> Iterator[Pointer]:
+        """8 bytes on the stack, of handlers with a frame too, for what the kernel takes only from there."""
+        word = self.words.pop() if self.words else self.alloca(8)
+        yield word
+        self.words.append(word)
 
     def cell(self, initial: Operand | None = None) -> Cell:
         """A word that survives loops and calls: frame memory, or a register-to-be in a simple handler."""

@@ -1,8 +1,8 @@
 """Loops over arrays: the body becomes a callback of bpf_for_each_map_elem.
 
     foreach (v = [k] in a) { if (v > 5) break; n += v }
-    ->  i64 body(map, key, value, frame): k = key; v = value; ...; break is: flow = BREAK, return 1
-        for_each(a, body, frame); flow RETURN, NEXT or ERROR goes on from here
+    ->  i64 body(map, key, value, context): k = key; v = value; ...; break is: flow = BREAK, return 1
+        for_each(a, body, &frame); flow RETURN, NEXT or ERROR goes on from here
 
 Everything that the body shares with the code around it lies in the frame. The kernel visits elements in no order, so
 sorting belongs to the user half.
@@ -78,7 +78,10 @@ def each(e: Emitter, storage: MapStorage, body: Callable[[Emitter], None]) -> No
         e.start(found)
     else:
         live = e.map(storage.map)
-    e.helper(FOR_EACH, live, Pointer(f"@{symbol}"), frame, 0)
+    # the kernel wants the context on the stack: the frame's address is handed on there
+    with e.stack_word() as context:
+        e.put(f"store volatile ptr {frame}, ptr {context}, align 8")
+        e.helper(FOR_EACH, live, Pointer(f"@{symbol}"), context, 0)
     e.start(behind)
     flow = e.load(e.at(header.flow))
     e.store(e.at(header.flow), FLOW_NONE)
@@ -96,9 +99,9 @@ def write_callback(e: Emitter, body: Callable[[Emitter], None]) -> str:
     module = e.module
     module.callbacks += 1
     symbol = f"each_{module.callbacks}"
-    parameters = (("map", Pointer), ("key", Pointer), ("value", Pointer), ("frame", Pointer))
+    parameters = (("map", Pointer), ("key", Pointer), ("value", Pointer), ("context", Pointer))
     b = Emitter(module, "callback", symbol, parameters, internal=True, top=e.top)
-    b.frame = Pointer("%frame")
+    b.frame = Pointer(b.assign("load volatile ptr, ptr %context, align 8"))
     b.locals, b.result, b.calls, b.saves, b.overrides = e.locals, e.result, e.calls, e.saves, e.overrides
     labels = {code: b.fresh("flow") for code in (FLOW_BREAK, FLOW_NEXT, FLOW_RETURN, FLOW_ERROR)}
     again = b.fresh("again")
@@ -115,7 +118,7 @@ def write_callback(e: Emitter, body: Callable[[Emitter], None]) -> str:
             b.ret(1)
     e.high = max(e.high, b.high)
     module.add(
-        b, "static", (("map", "pointer"), ("key", "pointer"), ("value", "pointer"), ("frame", "pointer"))
+        b, "static", (("map", "pointer"), ("key", "pointer"), ("value", "pointer"), ("context", "pointer"))
     )
     return symbol
 

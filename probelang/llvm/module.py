@@ -167,15 +167,15 @@ class Module:
         lines = [
             'target triple = "bpf"',
             'target datalayout = "e-m:e-p:64:64-i64:64-i128:128-n32:64-S128"',
-            f'@constants = dso_local constant [{8 * words} x i8] zeroinitializer, section ".rodata", align 8',
-            f'@messages = dso_local constant [{len(rows)} x i8] c"{quoted(rows)}", section ".rodata", align 8',
-            f'@texts = dso_local constant [{len(texts)} x i8] c"{quoted(texts)}", section ".rodata", align 8',
-            f'@zeros = dso_local constant [{self.zeros} x i8] zeroinitializer, section ".rodata", align 8',
-            f'@bss = dso_local global [{max(8, self.program.bss_size)} x i8] zeroinitializer, section ".bss", align 8',
-            '@license = dso_local constant [4 x i8] c"GPL\\00", section "license", align 1',
+            f'@constants = constant [{8 * words} x i8] zeroinitializer, section ".rodata", align 8',
+            f'@messages = constant [{len(rows)} x i8] c"{quoted(rows)}", section ".rodata", align 8',
+            f'@texts = constant [{len(texts)} x i8] c"{quoted(texts)}", section ".rodata", align 8',
+            f'@zeros = constant [{self.zeros} x i8] zeroinitializer, section ".rodata", align 8',
+            f'@bss = global [{max(8, self.program.bss_size)} x i8] zeroinitializer, section ".bss", align 8',
+            '@_license = constant [4 x i8] c"GPL\\00", section "license", align 1',
         ]
         lines += [
-            f'@{spec.name} = dso_local global [32 x i8] zeroinitializer, section ".maps", align 8'
+            f'@{spec.name} = global [32 x i8] zeroinitializer, section ".maps", align 8'
             for spec in self.maps()
         ]
         for name in self.kfuncs:

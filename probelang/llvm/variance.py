@@ -32,7 +32,6 @@ def build(r: Emitter, arguments: list[Value]) -> None:
     number = (r.cell(r.sub(product[0], square[0])), r.cell(r.sub(r.sub(product_high, square[1]), borrow)))
     divisor = r.cell(r.mul(count, r.sub(count, 1)))
     rest, quotient = r.cell(0), r.cell(0)
-    left = r.cell(shift)
 
     def double(bit: Operand) -> Value:
         """Shifts the number left by one and gives the bit that falls out."""
@@ -42,10 +41,9 @@ def build(r: Emitter, arguments: list[Value]) -> None:
         r.set(number[0], r.bits_or(r.shift_left(r.get(number[0]), 1), bit))
         return top
 
-    with r.loop(128) as loop:
-        r.stop_if(loop, r.compare("eq", r.get(left), 0))
-        r.set(left, r.sub(r.get(left), 1))
-        double(0)
+    if shift:
+        with r.loop(shift):
+            double(0)
     with r.loop(128):
         r.set(rest, r.bits_or(r.shift_left(r.get(rest), 1), double(0)))
         r.set(quotient, r.shift_left(r.get(quotient), 1))
