@@ -9,6 +9,7 @@ A value that must outlive something that calls or loops is put into the frame (`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from probelang.artifact.code import (
@@ -156,7 +157,7 @@ def hold(e: Emitter, value: Result, later: Sequence[Expr]) -> Callable[[], Resul
     if any(isinstance(n, Assign) and n.type is Type.STRING for n in nodes(*later)):
         value = e.in_frame(value)  # it may be a variable's own memory
     text, length = value, e.cell(value.length)
-    return lambda: StrVal(text.data, e.mask(e.get(length)))
+    return lambda: replace(text, length=e.mask(e.get(length)))
 
 
 def is_complex(expr: Expr) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from probelang.artifact.code import Function, Invoke, LocalVariable, Type
 from probelang.layout.program import Clone
+from probelang.layout.sleeping import may_sleep
 from probelang.llvm import errors, expressions, globals, statements
 from probelang.llvm.builder import Label, Pointer, Value
 from probelang.llvm.emitter import Buffer, Cell, Emitter, Jump, Jumps, StrVal
@@ -163,6 +164,7 @@ def compile_clone(module: Module, number: int) -> None:
     function = module.program.source.functions[clone.function]
     top = memory_below(module, (c for _, c in clone.calls if c is not None))
     e = Emitter(module, "function", clone.symbol, (("frame", Pointer),), top=top)
+    e.sleepable = clone.function in may_sleep(module.program.source, module.program.kernel)
     e.enter_frame_function()
     e.locals = make_locals(e, function.locals)
     e.result = None if function.result is Type.VOID else make_local(e, function.result)

@@ -15,13 +15,16 @@ HALF = 0xFFFFFFFF
 
 def variance(e: Emitter, count: Value, total: Value, low: Value, high: Value, shift: int) -> Value:
     """`low` and `high`: the sum of squares."""
-    return e.routine(
-        "variance", ("count", "sum", "low", "high", "shift"), build, count, total, low, high, 2 * shift
-    )
+
+    def build(r: Emitter, arguments: list[Value]) -> None:
+        write_routine(r, arguments, 2 * shift)
+
+    # five parameters are all that BPF has: the shift is part of the routine
+    return e.routine(f"variance_{shift}", ("count", "sum", "low", "high"), build, count, total, low, high)
 
 
-def build(r: Emitter, arguments: list[Value]) -> None:
-    count, total, low, high, shift = arguments
+def write_routine(r: Emitter, arguments: list[Value], shift: int) -> None:
+    count, total, low, high = arguments
     with r.when(r.compare("ult", count, 2)):
         r.ret(0)
     sign = r.shift_right(total, 63, signed=True)
