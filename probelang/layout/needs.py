@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from probelang.artifact.code import (
     Assign,
+    Call,
     Choose,
     Compare,
     Concat,
@@ -53,7 +54,7 @@ def needs_frame(code: Iterable[Node], storages: tuple[Storage, ...]) -> bool:
             case Element():
                 if node.type is Type.STRING or _long_key(storages[node.variable]):
                     return True
-            case Compare() if type_of(node.left) is Type.STRING:
+            case Compare() if type_of(node.left) is Type.STRING and not _compares_name(node):
                 return True
             case Print() if len(node.arguments) > FIELDS_IN_REGISTERS or _prints_text(node):
                 return True
@@ -62,6 +63,13 @@ def needs_frame(code: Iterable[Node], storages: tuple[Storage, ...]) -> bool:
             case _:
                 pass
     return branches > BRANCHES_IN_REGISTERS
+
+
+def _compares_name(node: Compare) -> bool:
+    """`execname() == "x"`: two words, without a routine."""
+    sides = (node.left, node.right)
+    names = any(isinstance(side, Call) and side.name in ("execname", "pexecname") for side in sides)
+    return node.op in ("==", "!=") and names and any(isinstance(side, Text) for side in sides)
 
 
 def _prints_text(node: Print) -> bool:

@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 
 from probelang import typed
-from probelang.artifact.code import Call, Foreach, Order, Type, Variable
+from probelang.artifact.code import Call, Foreach, Format, Order, Print, Type, Variable
 from probelang.artifact.manifest import (
     STRING_HEADER,
     BssStorage,
@@ -242,6 +242,9 @@ def reads_memory(program: typed.Program, code: list[Node]) -> bool:
     while pending:
         current = pending.pop()
         if any(b.faults for n in current if isinstance(n, Call) for b in overloads(n.name)):
+            return True
+        # %m and %M dump memory
+        if any(p.kind in ("m", "M") for n in current if isinstance(n, Format | Print) for p in n.pieces):
             return True
         for function in callees(current):
             if function not in seen:
