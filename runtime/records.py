@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from probelang.artifact.code import HistogramShape, Place, Variable
 from probelang.artifact.manifest import Record
 from probelang.diag import InternalError
-from probelang.runtime.output.record import compile_packed, compile_unpacker
+from probelang.runtime.output.record import compile_batch, compile_unpacker
 from probelang.runtime.output.sink import Sink
 from probelang.runtime.output.stack import stack_lines, stack_names
 from probelang.runtime.ringbuf import Batch
@@ -80,11 +80,10 @@ class RecordHandler:
                 return self._make_error(record)
 
     def _make_print(self, record: Record) -> _HandleBatch:
-        render, sink = compile_packed(record, self._resolver), self._sink
+        render, sink = compile_batch(record, self._resolver), self._sink
 
         def show(batch: Batch) -> None:
-            data = batch.data
-            sink.print(b"".join([render(data, offset) for offset in batch.offsets]))
+            sink.print(render(batch.data, batch.offsets))
 
         return show
 

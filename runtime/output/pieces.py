@@ -70,6 +70,14 @@ def compile_pieces(pieces: Sequence[Piece], unsigned: bool = False) -> Formatter
     return run
 
 
+def native_template(pieces: Sequence[Piece]) -> bytes | None:
+    """The whole format for Python's `%`, where it needs nothing else once `x X o u p` have unsigned arguments."""
+    conversions = [_compile_piece(piece, unsigned=True) for piece in pieces]
+    if any(conversion.convert is not None for conversion in conversions):
+        return None
+    return b"".join(conversion.template for conversion in conversions)
+
+
 def _compile_piece(piece: Piece, unsigned: bool) -> Conversion:
     if piece.kind == "text":
         return Conversion(piece.text.replace(b"%", b"%%"), 0, None)

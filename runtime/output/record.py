@@ -2,8 +2,8 @@
 
     Record("print", ("long", "string"), pieces="%d %s\\n")  and the bytes  7, "ab"  ->  b"7 ab\\n"
 
-Two forms: `compile_record` takes the fields as Python values, `compile_packed` the bytes of a record (layout in
-`probelang.artifact.manifest`) and unpacks them itself, which is how a million records a second go through.
+Three forms: `compile_record` takes the fields as Python values, `compile_packed` the bytes of a record (layout in
+`probelang.artifact.manifest`), `compile_batch` those of many, which is how a million records a second go through.
 In `fields` an entry `user_symbol` is two longs (address, pid); an entry `histogram` is one long, followed by entries for
 the key; the n-th of them is of `record.histograms[n]`.
 """
@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
-from probelang.artifact.code import HistogramShape, Piece
+from probelang.artifact.code import HistogramShape
 from probelang.artifact.manifest import Record
-from probelang.runtime.output.pieces import UNSIGNED, compile_pieces
+from probelang.runtime.output.pieces import UNSIGNED, compile_pieces, native_template
 from probelang.runtime.store import Key, Value
 
 HEADER_SIZE = 8  # u32 record, u32 cpu
+AT_ONCE = 64  # records that one format takes
 
 Fields: TypeAlias = Sequence[Value]
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -43,13 +44,76 @@ def compile_record(record: Record, resolver: Resolver) -> Callable[[Fields], byt
 
 def compile_packed(record: Record, resolver: Resolver) -> Callable[[Buffer, int], bytes]:
     """A function of a record's bytes and the offset of its first field."""
-    unpack = compile_unpacker(record)
-    if not all(kind == "long" for kind in record.fields):
-        run = compile_record(record, resolver)
-        return lambda data, offset: run(unpack(data, offset))
-    format_ = compile_pieces(record.pieces, unsigned=True)
-    read = struct.Struct("<" + "".join(_codes(record.pieces, len(record.fields)))).unpack_from
-    return lambda data, offset: format_(read(data, offset))
+    unpack, run = compile_unpacker(record), compile_record(record, resolver)
+    return lambda data, offset: run(unpack(data, offset))
+
+
+def compile_batch(record: Record, resolver: Resolver) -> Callable[[Buffer, Sequence[int]], bytes]:
+    """The text of many records of this kind, given the offsets of their first fields."""
+    template = native_template(record.pieces)
+    if template is None or not all(kind in ("long", "string") for kind in record.fields):
+        one = compile_packed(record, resolver)
+        return lambda data, offsets: b"".join([one(data, offset) for offset in offsets])
+    if "string" in record.fields:
+        return _string_batch(record, template)
+    return _long_batch("".join(_codes(record)), template)
+
+
+def _long_batch(codes: str, template: bytes) -> Callable[[Buffer, Sequence[int]], bytes]:
+    """Records of one size at even distances are unpacked and formatted many at a time."""
+    read = struct.Struct("<" + codes).unpack_from
+    many: dict[int, Callable[[Buffer, int], tuple[int, ...]]] = {}  # by distance
+    templates, size = template * AT_ONCE, struct.calcsize("<" + codes)
+
+    def render(data: Buffer, offsets: Sequence[int]) -> bytes:
+        parts: list[bytes] = []
+        done = 0
+        if isinstance(offsets, range) and len(offsets) >= AT_ONCE:
+            step = offsets.step
+            read_many = many.get(step)
+            if read_many is None:
+                gap = f"{codes}{step - size}x" * (AT_ONCE - 1)
+                read_many = many[step] = struct.Struct(f"<{gap}{codes}").unpack_from
+            done = len(offsets) // AT_ONCE * AT_ONCE
+            parts = [templates % read_many(data, offset) for offset in offsets[:done:AT_ONCE]]
+        parts += [template % read(data, offset) for offset in offsets[done:]]
+        return b"".join(parts)
+
+    return render
+
+
+def _string_batch(record: Record, template: bytes) -> Callable[[Buffer, Sequence[int]], bytes]:
+    """A function made to measure, which takes half the time of one that loops over the fields:
+
+    for ("long", "string"):
+        def render(data, offsets):
+            parts = []
+            for offset in offsets:
+                f0, f1, = read(data, offset)
+                e0 = offset + 16; e1 = e0 + f1
+                parts.append(template % (f0, data[e0:e1], ))
+            return b"".join(parts)
+    """
+    layout = struct.Struct("<" + "".join(_codes(record)))
+    names = [f"f{place}" for place in range(len(record.fields))]
+    ends, values = [f"e0 = offset + {layout.size}"], list(names)
+    for place, kind in enumerate(record.fields):
+        if kind == "string":
+            last = len(ends)
+            ends.append(f"e{last} = e{last - 1} + f{place}")
+            values[place] = f"data[e{last - 1}:e{last}]"
+    source = (
+        "def render(data, offsets):",
+        "    parts = []",
+        "    for offset in offsets:",
+        f"        {''.join(f'{name}, ' for name in names)} = read(data, offset)",
+        f"        {'; '.join(ends)}",
+        f"        parts.append(template % ({''.join(f'{value}, ' for value in values)}))",
+        "    return b''.join(parts)",
+    )
+    scope: dict[str, object] = {"read": layout.unpack_from, "template": template}
+    exec("\n".join(source), scope)  # noqa: S102 -- made of numbers only
+    return cast(Callable[[Buffer, Sequence[int]], bytes], scope["render"])
 
 
 def compile_unpacker(record: Record) -> Callable[[Buffer, int], tuple[Value, ...]]:
@@ -91,14 +155,13 @@ def _value_kinds(record: Record) -> list[str]:
     return kinds
 
 
-def _codes(pieces: Sequence[Piece], fields: int) -> list[str]:
-    """Unsigned where the conversion wants that, so that nothing is left to do for each value."""
+def _codes(record: Record) -> list[str]:
+    """Struct codes: unsigned where the conversion wants that, so that nothing is left to do for each value."""
     codes: list[str] = []
-    for piece in pieces:
+    for piece in record.pieces:
         if piece.kind != "text":
-            codes += ["q"] * ((piece.width == -1) + (piece.precision == -1))
-            codes.append("Q" if piece.kind in UNSIGNED else "q")
-    return codes + ["q"] * (fields - len(codes))
+            codes.append("I4x" if piece.kind in ("s", "m", "M") else "Q" if piece.kind in UNSIGNED else "q")
+    return codes
 
 
 def _argument_plan(record: Record, resolver: Resolver) -> list[Callable[[Fields], Value]]:

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from probelang.artifact.code import HistogramShape, Piece, Type
 from probelang.artifact.manifest import FieldKind, Record
 from probelang.runtime.output.pieces import format_pieces
-from probelang.runtime.output.record import HEADER_SIZE, compile_packed, compile_record, compile_unpacker
+from probelang.runtime.output.record import (
+    HEADER_SIZE,
+    compile_packed,
+    compile_record,
+    compile_unpacker,
+)
 from probelang.runtime.store import Key, Value
 
 LOG = HistogramShape("log")
@@ -43,7 +48,7 @@ VALUES = st.lists(LONGS | st.binary(max_size=20), max_size=6)
 
 
 @given(VALUES, st.data())
-def test_both_forms_print_what_the_format_says(values: list[Value], data: st.DataObject) -> None:
+def test_all_forms_print_what_the_format_says(values: list[Value], data: st.DataObject) -> None:
     kinds: list[FieldKind] = ["string" if isinstance(value, bytes) else "long" for value in values]
     pieces = [Piece("text", b"100% ")]
     for kind in kinds:
