@@ -25,7 +25,8 @@ class SessionServices:
         self._sink = sink
         self._target_pid = target_pid
         self._symbols = Symbols(target_pid)
-        self._speculations = Speculations(sink.print)
+        # programs in the kernel count theirs from 1
+        self._speculations = Speculations(sink.print, first=1 << 32)
         self._commands: list[int] = []
         self.is_ending = False
 

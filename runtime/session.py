@@ -137,8 +137,8 @@ def _run_values(options: RunOptions, command: Command | None) -> dict[str, int]:
         "run:self": os.getpid(),
         # the difference is whole seconds; what was measured between the two calls is not part of it
         "run:tai": round(tai_s / 1_000_000_000) * 1_000_000_000,
-        "run:gmtoff": west_of_utc_s(),
-        "run:tzname": zone_name_bytes(),
+        "run:gmtoff": -west_of_utc_s(),
+        "run:tz_name": zone_name_bytes(),
     }
 
 
