@@ -17,6 +17,7 @@ one that is found on the error output, `STATUS` the exit status (0 unless said).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Case:
 def read_cases(path: Path) -> list[Case]:
     """The blocks of one file; a line of dashes ends a block."""
     cases: list[Case] = []
-    for block in path.read_text().split("\n----\n"):
+    for block in re.split(r"^----\n", path.read_text(), flags=re.MULTILINE):
         case = read_block(block)
         if case.name:
             cases.append(case)

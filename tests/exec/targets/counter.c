@@ -30,7 +30,11 @@ __attribute__((noinline, noipa)) long eight(long a, long b, long c, long d, long
 
 __attribute__((noinline, noipa)) long factorial(long n)
 {
-    return n < 2 ? 1 : n * factorial(n - 1);
+    if (n < 2)
+        return 1;
+    long below = factorial(n - 1);
+    __asm__ volatile("" : "+r"(below)); /* or gcc makes a loop of it */
+    return n * below;
 }
 
 __attribute__((noinline, noipa)) void only_once(void)
