@@ -129,8 +129,8 @@ def _prepare(probe: resolved.Probe) -> _Probe:
     shared: dict[str, LocalUse] = {}
     own = _own_part(probe)
     written = written_names((own.code,)) if own is not None else frozenset[str]()
-    parts = tuple([(Body(p.file, False, targets, shared, None, written), p.code) for p in probe.parts])
-    when = tuple((Body(c.file, False, targets, shared), c.expression) for c in probe.when)
+    parts = tuple([(Body(p.file, targets, shared, None, written), p.code) for p in probe.parts])
+    when = tuple((Body(c.file, targets, shared), c.expression) for c in probe.when)
     return _Probe(probe, parts, when, (), shared)
 
 
@@ -161,9 +161,7 @@ def targets_of(probe: resolved.Probe) -> Targets:
 def _root(run: Inference, probe: _Probe) -> _Probe:
     """With those arming conditions that hold nothing forbidden."""
     targets = targets_of(probe.probe)
-    armed = [
-        (Body(c.file, False, targets, {}), c.expression) for c in probe.probe.armed if check_condition(run, c)
-    ]
+    armed = [(Body(c.file, targets, {}), c.expression) for c in probe.probe.armed if check_condition(run, c)]
     return replace(probe, armed=tuple(armed))
 
 

@@ -14,6 +14,9 @@ from probelang import typed
 from probelang.artifact import code
 from probelang.source import decode_text
 
+_PARENTHESISED = (
+    code.Binary, code.Compare, code.Logical, code.Choose, code.Concat, code.Contains, code.Matches,
+)  # fmt: skip
 _ESCAPES = {"\n": "\\n", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
@@ -48,7 +51,7 @@ class _Writer:
             yield f"probe {probe.name}{self._list_locals(self._locals)}"
             for word, condition in (("if", probe.handler.armed), ("when", probe.handler.when)):
                 if condition is not None:
-                    yield f"    {word} ({self._expression(condition)})"
+                    yield f"    {word} {self._condition(condition)}"
             yield from self._statement(probe.handler.body, 1)
 
     def _variable(self, variable: code.Variable) -> str:
@@ -87,15 +90,15 @@ class _Writer:
             case code.Evaluate():
                 yield margin + self._expression(node.value)
             case code.If():
-                yield f"{margin}if ({self._expression(node.condition)})"
+                yield f"{margin}if {self._condition(node.condition)}"
                 yield from self._statement(node.then, depth + 1)
                 if node.otherwise is not None:
                     yield f"{margin}else"
                     yield from self._statement(node.otherwise, depth + 1)
             case code.Loop():
-                condition = "" if node.condition is None else self._expression(node.condition)
-                step = "" if node.step is None else f"; {self._expression(node.step)}"
-                yield f"{margin}loop ({condition}{step})"
+                condition = "" if node.condition is None else f" while {self._condition(node.condition)}"
+                step = "" if node.step is None else f" step ({self._expression(node.step)})"
+                yield f"{margin}loop{condition}{step}"
                 yield from self._statement(node.body, depth + 1)
             case code.Foreach():
                 yield margin + self._foreach(node)
@@ -120,6 +123,10 @@ class _Writer:
                 yield from self._statement(node.handler, depth + 1)
             case _:
                 assert_never(node)
+
+    def _condition(self, node: code.Expr) -> str:
+        text = self._expression(node)
+        return text if isinstance(node, _PARENTHESISED) else f"({text})"
 
     def _foreach(self, node: code.Foreach) -> str:
         keys = ", ".join(self._expression(k) for k in node.keys)

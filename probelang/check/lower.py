@@ -270,7 +270,12 @@ def _lower_statistic(low: Lowering, body: Body, node: syntax.Statistic) -> code.
     if aggregate is None:
         return _NOTHING
     op = cast(Literal["count", "sum", "min", "max", "avg", "variance"], node.op)
-    return code.Extract(op, *aggregate, node.parameters, low.at(node.span))
+    return code.Extract(op, *aggregate, node.parameters, low.at(_operator(node)))
+
+
+def _operator(node: syntax.Statistic | syntax.Histogram) -> Span:
+    """`@avg` of `@avg(s)`."""
+    return Span(node.span.source, node.span.start, node.span.start + 1 + len(node.op))
 
 
 def _aggregate(
@@ -288,7 +293,7 @@ def lower_histogram(low: Lowering, body: Body, node: syntax.Histogram) -> code.H
     aggregate, shape = _aggregate(low, body, node.target), histogram_shape(node)
     if aggregate is None or isinstance(shape, str):
         return None
-    return code.Histogram(*aggregate, shape, low.at(node.span))
+    return code.Histogram(*aggregate, shape, low.at(_operator(node)))
 
 
 # -------------------------------------------------------------------------------------------- calls and output
@@ -332,7 +337,8 @@ def _lower_print(low: Lowering, body: Body, node: syntax.Print) -> code.Expr:
         else:
             arguments.append(lower(low, body, argument))
     pieces = _print_pieces(node, arguments)
-    at = low.at(node.span)
+    length = len(node.family) + node.to_string
+    at = low.at(Span(node.span.source, node.span.start, node.span.start + length))
     make = code.Format if node.to_string else code.Print
     return make(pieces, tuple(arguments), at)
 

@@ -36,7 +36,7 @@ def reach(scope: Scope, roots: Sequence[tuple[Body, Code]]) -> None:
 def body_of(function: FunctionUse) -> Body:
     targets = function.targets or Targets(in_process=False)
     declared = function.declared
-    return Body(declared.file, declared.library, targets, function.locals, function)
+    return Body(declared.file, targets, function.locals, function)
 
 
 def _arrive(function: FunctionUse, targets: Targets) -> bool:

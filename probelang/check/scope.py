@@ -90,7 +90,6 @@ class Body:
     probe's own body writes (for @probewrite in aliases)."""
 
     file: str
-    library: bool
     targets: Targets
     locals: dict[str, LocalUse]
     function: FunctionUse | None = None

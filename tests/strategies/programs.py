@@ -239,7 +239,9 @@ class Writer:
         return f"str_replace({self.string(depth)}, {self.small_string()}, {self.small_string()})"
 
     def _escaped(self, depth: int) -> str:
-        return f"text_str({self.string(depth)})"
+        if self.chance(60):
+            return f"text_str({self.string(depth)})"
+        return f"text_strn({self.string(depth)}, {self.draw(30)}, {self.pick('01')})"
 
     def _tokenize(self, depth: int) -> str:
         delimiter = quote(self.pick((",", " ", "ab", "l")))
@@ -375,10 +377,14 @@ class Writer:
         return f"{self._step(0)};"
 
     def _print(self) -> str:
-        match self.draw(3):
+        match self.draw(7):
             case 0:
-                return f"println({self.expression(self.pick(KINDS), 2)});"
+                return "if (@count(t0)) print(@hist_log(t0));"
             case 1:
+                return "if (@count(t1[1])) println(@hist_linear(t1[1], -100, 100, 25));"
+            case 2 | 3:
+                return f"println({self.expression(self.pick(KINDS), 2)});"
+            case 4:
                 return f'printdln(",", {self.number(1)}, {self.string(1)});'
             case _:
                 ending = "\n"
