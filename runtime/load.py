@@ -25,6 +25,7 @@ from probelang.diag import CompileError, Diagnostic
 from probelang.runtime import bpf
 from probelang.runtime.kernelbtf import UnknownKernelFact, kernel_facts
 from probelang.runtime.link import Linked, Linker
+from probelang.runtime.targets import EXIT_PROGRAM, FORK_PROGRAM
 
 DEFAULT_RING_BYTES = 1 << 24
 _DATA_PREFIXES = (".bss", ".data", ".rodata")
@@ -101,7 +102,7 @@ def load_object(
     loaded = Loaded(manifest, features, {}, {})
     try:
         _make_maps(loaded, elf, values or {}, ring_bytes)
-        _load_programs(loaded, elf)
+        _load_programs(loaded, elf, bool((values or {}).get("run:target")))
     except OSError as error:
         loaded.close()
         raise CompileError([_refusal(error, manifest)]) from error
@@ -215,7 +216,8 @@ def file_identity(name: str) -> int:
 # -------------------------------------------------------------------------------------------------- programs
 
 
-def _load_programs(loaded: Loaded, elf: ElfObject) -> None:
+def _load_programs(loaded: Loaded, elf: ElfObject, is_restricted: bool) -> None:
+    """`is_restricted`: to some processes, which must be followed then."""
     kfuncs: dict[str, int] = {}
 
     def kfunc(name: str) -> int:
@@ -230,6 +232,8 @@ def _load_programs(loaded: Loaded, elf: ElfObject) -> None:
     license_text = license_section.data.rstrip(b"\0") if license_section else b"GPL"
     try:
         for spec in loaded.manifest.programs:
+            if spec.symbol in (FORK_PROGRAM, EXIT_PROGRAM) and not is_restricted:
+                continue
             linked = linker.link(spec.symbol)
             loaded.programs[spec.symbol] = _load_program(spec, linked, types, license_text, loaded.features)
     finally:

@@ -75,17 +75,15 @@ def attach_probes(loaded: Loaded) -> Attachments:
     if "uprobe_multi" not in loaded.features:
         _allow_more_files()
     try:
-        for symbol in (FORK_PROGRAM, EXIT_PROGRAM):
-            if symbol in programs:
-                attachments.held.append(
-                    attach_tracepoint(loaded.programs[symbol], programs[symbol].tracepoint)
-                )
+        _follow(attachments, loaded, programs.get(FORK_PROGRAM))
         for probe in loaded.manifest.probes:
             for symbol in probe.programs:
                 try:
                     _attach(attachments, loaded, probe, programs[symbol])
                 except OSError as error:
                     failures.append(_failure(probe, error))
+        # behind the probes: those of the end of a process must still find it among the targets
+        _follow(attachments, loaded, programs.get(EXIT_PROGRAM))
     except BaseException:
         attachments.close()
         raise
@@ -93,6 +91,11 @@ def attach_probes(loaded: Loaded) -> Attachments:
         attachments.close()
         raise CompileError(failures)
     return attachments
+
+
+def _follow(attachments: Attachments, loaded: Loaded, program: ProgramSpec | None) -> None:
+    if program is not None and program.symbol in loaded.programs:
+        attachments.held.append(attach_tracepoint(loaded.programs[program.symbol], program.tracepoint))
 
 
 def _attach(attachments: Attachments, loaded: Loaded, probe: ProbeSpec, program: ProgramSpec) -> None:

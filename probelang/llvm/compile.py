@@ -16,7 +16,7 @@ from probelang.artifact.points import runs_in_kernel
 from probelang.diag import CompileError
 from probelang.diag.kernel import KernelTooOld
 from probelang.layout.program import EntryKind, Program
-from probelang.llvm import functions, handlers, host, machine
+from probelang.llvm import follow, functions, handlers, host, machine
 from probelang.llvm.module import Module
 from probelang.options import Options
 
@@ -68,6 +68,7 @@ def write_code(module: Module) -> None:
         handlers.compile_probe(module, probe)
     if program.mailbox is not None:
         host.compile_host(module)
+    follow.compile_follow(module)
 
 
 def check(module: Module) -> None:
@@ -97,6 +98,8 @@ def make_manifest(module: Module) -> Manifest:
     ]
     if program.kernel and program.mailbox is not None:
         programs.append(ProgramSpec(host.SYMBOL, host.SECTION, "host"))
+    if program.kernel:
+        programs += follow.PROGRAMS
     return Manifest(
         version=VERSION,
         probelang=__version__,
