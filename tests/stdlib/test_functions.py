@@ -215,5 +215,5 @@ def test_other_names() -> None:
     script = 'probe begin { asmlinkage() fastcall() regparm(3) println(addr(), HZ(), ktime_get_ns() > 0, cpuid() >= 0) print_usyms("0x401000") print_regs() }'
     outcome = run_script(script, standard=True, context=HitContext())
     assert outcome.text.startswith(
-        "025011\n 0x401000 : main+0x0 [prog]\nRIP: 00000000ffffffff RSP: 00000000ffffffff RFLAGS:"
+        "025011\n 0x401000 : main+0x0 [prog]\nRIP: 00000000ffffffff RSP: 00000000ffffffff EFLAGS:"
     )
