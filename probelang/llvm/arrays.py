@@ -75,7 +75,16 @@ def write_field(e: Emitter, place: Pointer, field: KeyField, value: Value | StrV
             e.store(e.offset(place, i), int.from_bytes(data[i : i + 8], "little"))
     else:
         fill(e, place, field.size)
-        e.copy(place, e.mask(value.length), value.data)
+        e.copy(place, at_most(e, value.length, field.size) if e.simple else e.mask(value.length), value.data)
+
+
+def at_most(e: Emitter, length: Value, limit: int) -> Value:
+    """`length`, which is not above `limit`, so that the verifier sees it: on the stack a mask would allow too much."""
+    cell = e.cell(limit)
+    checked = e.opaque(length)
+    with e.when(e.compare("ult", checked, limit)):
+        e.set(cell, checked)
+    return e.get(cell)
 
 
 def fill(e: Emitter, place: Pointer, size_bytes: int) -> None:
