@@ -152,8 +152,7 @@ def _long(value: Value) -> int:
 
 
 def place_text(places: tuple[Place, ...], at: int) -> str:
-    """`near 'token' at file:line:column`, empty for no place."""
+    """`near operator '+' at file:line:column`, empty for no place."""
     if not 0 <= at < len(places):
         return ""
-    place = places[at]
-    return f"near '{place.token}' at {place.file}:{place.line}:{place.column}"
+    return places[at].near()

@@ -34,6 +34,11 @@ class Place:
     column: int
     token: str
 
+    def near(self) -> str:
+        """What follows the message of a soft error: `near operator '/' at x.probe:1:7`."""
+        kind = "identifier" if self.token[:1].isalpha() or self.token[:1] in ("_", "@", "$") else "operator"
+        return f"near {kind} '{self.token}' at {self.file}:{self.line}:{self.column}"
+
 
 # ---------------------------------------------------------------------------------------------- expressions
 

@@ -71,8 +71,3 @@ class Evaluator:
                 store.end_handler()
 
         return run
-
-
-def near(place: Place) -> str:
-    """`near 'token' at file:line:column`, as it follows the message of a soft error."""
-    return f"near '{place.token}' at {place.file}:{place.line}:{place.column}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from probelang import typed
 from probelang.artifact.limits import Limits
 from probelang.runtime.evaluate.context import Context, SessionContext
-from probelang.runtime.evaluate.evaluator import Evaluator, near
+from probelang.runtime.evaluate.evaluator import Evaluator
 from probelang.runtime.evaluate.frame import SoftError
 from probelang.runtime.memorystore import MemoryStore
 from probelang.runtime.output.report import final_variables, variable_text
@@ -137,7 +137,7 @@ def run_program(program: typed.Program, limits: Limits, context: Context | None 
         try:
             evaluator.prepare(probe.handler)(context or SessionContext(probe.name, probe.name))
         except SoftError as error:
-            sink.error(error.message, near(program.places[error.at]))
+            sink.error(error.message, program.places[error.at].near())
     for variable in final_variables(program.variables, store):
         sink.variable(variable)
     return outcome

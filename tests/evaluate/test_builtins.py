@@ -189,7 +189,7 @@ def test_session_calls() -> None:
     assert outcome.calls == [("system", b"ls"), ("ftrace", b"x"), ("switch_file", b"")]
     assert outcome.warnings == [b"careful"]
     assert outcome.text == "line\n"
-    assert outcome.errors[0].startswith("stop near 'error' at test.probe:1:")
+    assert outcome.errors[0].startswith("stop near identifier 'error' at test.probe:1:")
 
 
 def test_speculation() -> None:

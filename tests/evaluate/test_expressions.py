@@ -107,8 +107,8 @@ def test_division_by_zero_is_an_error_with_its_place() -> None:
         "probe begin { x = 0; println(1 / x); println(2) }\nprobe end { x = 0 x %= 0 println(x) }"
     )
     assert outcome.errors == [
-        "division by 0 near '/' at test.probe:1:32",
-        "division by 0 near 'x' at test.probe:2:19",
+        "division by 0 near operator '/' at test.probe:1:32",
+        "division by 0 near identifier 'x' at test.probe:2:19",
     ]
     assert outcome.text == ""
 

@@ -90,7 +90,7 @@ def test_functions(function: str, call: str, value: str) -> None:
 
 def test_past_the_last_overload_is_an_error() -> None:
     outcome = run_script("function f:long(n) { next }\nprobe begin { println(f(1)) }")
-    assert outcome.errors == ["all functions exhausted near 'f' at test.probe:2:23"]
+    assert outcome.errors == ["all functions exhausted near identifier 'f' at test.probe:2:23"]
 
 
 def test_a_return_without_value_ends_a_loop_too() -> None:
@@ -105,7 +105,7 @@ class TestLimits:
         script = "function f(n) { return n ? f(n - 1) : 7 } probe begin { println(f(9)); println(f(10)) }"
         outcome = run_script(script)
         assert outcome.text == "7\n"
-        assert outcome.errors[0].startswith("MAXNESTING exceeded near 'f' at test.probe:1:28")
+        assert outcome.errors[0].startswith("MAXNESTING exceeded near identifier 'f' at test.probe:1:28")
 
     def test_nesting_can_be_caught(self) -> None:
         script = "function f:long(n) { return f(n) } probe begin { try { f(1) } catch (m) { println(m) } }"

@@ -149,7 +149,7 @@ def test_an_uncaught_error_in_a_handler_ends_the_session_with_status_1(run_sessi
     ran = run_session(m)
     assert ran.status == 1
     assert ran.output == "error=1\n"
-    assert ran.messages == "ERROR: division by 0 near 'n' at test.probe:1:7\n"
+    assert ran.messages == "ERROR: division by 0 near identifier 'n' at test.probe:1:7\n"
 
 
 def test_errors_can_be_survived(run_session: RunSession) -> None:
