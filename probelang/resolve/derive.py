@@ -132,7 +132,8 @@ class Deriver:
             if self._is_family(components):
                 return self._family(components, wrap, origin)
             trail = (*wrap.trail, definition.name)
-            problem = names.AliasCycle(span=definition.alias.span, alias=definition.name, trail=trail)
+            span = components[0].span.to(components[length - 1].span)
+            problem = names.AliasCycle(span=span, alias=definition.name, trail=trail)
             raise CompileError([problem])
         inner = wrap.under(definition)
         found: list[resolved.Probe] = []

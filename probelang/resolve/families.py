@@ -26,7 +26,7 @@ TIMER_UNITS_NS = {
 _FUNCTION = ("", ".call", ".exported", ".return", ".return.maxactive(n)")
 _FUNCTION_DEBUG = (
     ".inline", ".label(s)", ".callees", ".callees(n)",
-    ".callee(s)", ".callee(s).call", ".callee(s).return", ".callee(s).return.maxactive(n)",
+    ".callee", ".callee.call", ".callee.return", ".callee(s)", ".callee(s).call", ".callee(s).return",
 )  # fmt: skip
 _CODE = (
     *(f".function({kind}){tail}" for kind in "sn" for tail in _FUNCTION),

@@ -20,7 +20,6 @@ from probelang.resolve.families import wildcard
 from probelang.resolve.paths import Host
 from probelang.resolve.points import Env
 from probelang.resolve.references import references
-from probelang.source import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +45,10 @@ def resolve(
     probes = session.derive_all()
     session.follow(probes)
     if not probes and not session.mistakes:
-        session.mistakes.append(names.NoProbes(span=_head(program)))
+        session.mistakes.append(names.NoProbes())
     if session.mistakes:
         raise CompileError(session.mistakes)
     return ResolveResult(session.finish(probes), tuple(session.deriver.warnings))
-
-
-def _head(program: syntax.Program) -> Span:
-    span = program.declarations[0].span if program.declarations else program.span
-    return Span(span.source, span.start, min(span.end, span.start + 1))
 
 
 @dataclass(slots=True)

@@ -52,6 +52,8 @@ def classify(code: bytes) -> str | None:
             return f"its first instruction has a `{name}` prefix, {NOT_SET}"
     if code[position] in REX:
         position += 1
+        if code[position : position + 1] and code[position] in REX | PREFIXES:
+            return f"its first instruction has prefixes in an odd order, {NOT_SET}"
     return _classify_opcode(code[position:], 0x66 in prefixes)
 
 
