@@ -15,6 +15,7 @@ from probelang.artifact import code
 from probelang.artifact.code import Type
 from probelang.artifact.points import FunctionPoint, LifecyclePoint, SyscallPoint, TimerPoint
 from probelang.builtins import Builtin
+from probelang.check import mistakes
 from probelang.check.cells import root, type_in
 from probelang.check.conditions import check_condition
 from probelang.check.halves import check_halves
@@ -37,8 +38,6 @@ from probelang.check.scope import (
 )
 from probelang.check.walk import Code
 from probelang.diag import CompileError, CompileWarning, Diagnostic, similar_names
-from probelang.diag import types as mistakes
-from probelang.diag.types import TypeDiagnostic
 from probelang.options import Options
 
 _SYSCALL_NAMES = frozenset(("$syscall", *(f"$arg{n}" for n in range(1, 7))))
@@ -225,7 +224,7 @@ def _unused_code(program: resolved.Program, scope: Scope) -> list[Diagnostic]:
         function = separate.scope.functions[number]
         function.targets = Targets(in_process=True)
         infer_statement(separate, body_of(function), function.declared.declaration.body)
-    return [d for d in separate.found if isinstance(d, TypeDiagnostic) and type(d).structural]
+    return [d for d in separate.found if isinstance(d, mistakes.TypeDiagnostic) and type(d).structural]
 
 
 # ------------------------------------------------------------------------------------------------- lowering

@@ -8,9 +8,9 @@ The runtime evaluates them where no hit is, so nothing of the hit may be in them
 from __future__ import annotations
 
 from probelang import resolved, syntax
+from probelang.check import mistakes
 from probelang.check.infer import Inference
 from probelang.check.walk import everything
-from probelang.diag.types import BadProbeCondition
 from probelang.source import Span
 
 
@@ -41,4 +41,4 @@ def check_condition(run: Inference, condition: resolved.Condition) -> bool:
 
 
 def _report(run: Inference, span: Span, what: str) -> None:
-    run.report(BadProbeCondition(span=span, what=what))
+    run.report(mistakes.BadProbeCondition(span=span, what=what))

@@ -13,10 +13,9 @@ from probelang import typed
 from probelang.artifact import code
 from probelang.artifact.points import runs_in_kernel
 from probelang.builtins import Builtin
+from probelang.check import mistakes
 from probelang.check.code_walk import Node, inside, roots
 from probelang.diag import Diagnostic
-from probelang.diag.kernel import HistogramAsText, SymbolAsText
-from probelang.diag.types import BuiltinNotInKernel, OutsideProcessProbe, SortedForeachInProbe
 from probelang.source import Span
 
 # only the runtime has symbols: a process probe sends the address with what it prints
@@ -107,23 +106,23 @@ def _judge(
     inner = None if find.origin == find.at else program.spans[find.origin]
     match find.node:
         case code.Call(name=name) if name in _ONLY_PRINTED:
-            return SymbolAsText(span=span, name=name) if in_kernel else None
+            return mistakes.SymbolAsText(span=span, name=name) if in_kernel else None
         case code.Format() if in_kernel:
-            return HistogramAsText(span=span)
+            return mistakes.HistogramAsText(span=span)
         case code.Call(name=name):
             row = builtins[name, len(find.node.arguments)]
             if in_kernel and not row.kernel:
-                return BuiltinNotInKernel(span=span, name=name, advice=row.advice, inner=inner)
+                return mistakes.BuiltinNotInKernel(span=span, name=name, advice=row.advice, inner=inner)
             if not in_kernel and row.process_only:
-                return OutsideProcessProbe(span=span, what=name, probe=probe.name, inner=inner)
+                return mistakes.OutsideProcessProbe(span=span, what=name, probe=probe.name, inner=inner)
         case code.Foreach() if in_kernel:
             array = program.variables[find.node.variable].name
             limited = find.node.order is None
-            return SortedForeachInProbe(span=span, array=array, limited=limited, inner=inner)
+            return mistakes.SortedForeachInProbe(span=span, array=array, limited=limited, inner=inner)
         case code.ForeachBucket() if in_kernel:
             array = program.variables[find.node.histogram.variable].name
             limited = not find.node.descending
-            return SortedForeachInProbe(span=span, array=array, limited=limited, inner=inner)
+            return mistakes.SortedForeachInProbe(span=span, array=array, limited=limited, inner=inner)
         case _:
             pass
     return None

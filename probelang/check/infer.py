@@ -13,13 +13,13 @@ from typing import assert_never
 
 from probelang import syntax
 from probelang.artifact.code import Type
+from probelang.check import mistakes
 from probelang.check.cells import LONG, STRING, Cell, root, settle, type_in, unify
 from probelang.check.constants import is_defined, live_arms, truth
 from probelang.check.formats import BadFormat, argument_types, parse_format
 from probelang.check.forms import blamed, declared_name, describe, histogram_shape, only_computes, target_text
 from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse, Scope
 from probelang.diag import Diagnostic
-from probelang.diag import types as mistakes
 from probelang.source import Span
 
 KEY_LIMIT = 9

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from probelang import syntax
 from probelang.artifact.code import Type
+from probelang.check import mistakes
 from probelang.check.cells import Cell, root, settle, type_in, unify
 from probelang.check.constants import live_arms
 from probelang.check.forms import blamed, only_computes
@@ -25,7 +26,6 @@ from probelang.check.infer import (
     use_with_arity,
 )
 from probelang.check.scope import Body, GlobalUse, LocalUse
-from probelang.diag import types as mistakes
 
 _SORT_OPERATORS = ("count", "sum", "min", "max", "avg")
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from probelang import typed
 from probelang.artifact import code
+from probelang.check import mistakes
 from probelang.check.code_walk import Node, inside, roots
 from probelang.diag import Diagnostic
-from probelang.diag.types import ModifiedDuringIteration
 
 
 def check_iteration(program: typed.Program) -> list[Diagnostic]:
@@ -76,12 +76,12 @@ def _check_loop(
     for node in inside(body):
         changed = _changed(node)
         if changed is not None and changed[0] == variable:
-            yield ModifiedDuringIteration(span=program.spans[changed[1]], name=name)
+            yield mistakes.ModifiedDuringIteration(span=program.spans[changed[1]], name=name)
         if isinstance(node, code.Invoke):
             for called in node.chain:
                 if variable in changes[called]:
                     origin = program.spans[changes[called][variable]]
                     function = program.functions[called].name
-                    yield ModifiedDuringIteration(
+                    yield mistakes.ModifiedDuringIteration(
                         span=program.spans[node.at], name=name, function=function, origin=origin
                     )

@@ -15,6 +15,7 @@ from probelang import syntax
 from probelang.artifact import code
 from probelang.artifact.code import Type, type_of
 from probelang.builtins import Builtin
+from probelang.check import mistakes
 from probelang.check.cells import root, type_in
 from probelang.check.constants import is_defined, live_arms, truth
 from probelang.check.formats import BadFormat, parse_format, plain_pieces
@@ -23,8 +24,6 @@ from probelang.check.infer import Inference
 from probelang.check.registers import REGISTERS
 from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse
 from probelang.diag import similar_names
-from probelang.diag import types as mistakes
-from probelang.regex import PatternError, TooManyStates, compile_pattern
 from probelang.source import Span
 
 _NOTHING = code.Number(0)
@@ -61,6 +60,8 @@ class Lowering:
         number = self._patterns.get(pattern.value)
         if number is not None:
             return number
+        from probelang.regex import PatternError, TooManyStates, compile_pattern
+
         try:
             automaton = compile_pattern(pattern.value)
         except PatternError as mistake:

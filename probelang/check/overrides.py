@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from probelang import syntax
 from probelang.artifact.code import Type
+from probelang.check import mistakes
 from probelang.check.cells import root, settle, type_in
 from probelang.check.infer import Inference, use_with_arity
 from probelang.check.scope import GlobalUse
-from probelang.diag import types as mistakes
 from probelang.source import encode_text
 
 

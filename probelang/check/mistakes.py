@@ -1,0 +1,18 @@
+"""The checker's diagnostics, loaded when the first of them is made.
+
+A correct script, the usual case, then does not wait for the making of some forty classes that it has no use for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from probelang.diag.kernel import *
+    from probelang.diag.types import *
+else:
+
+    def __getattr__(name: str) -> type:
+        from probelang.diag import kernel, types
+
+        return getattr(types, name, None) or getattr(kernel, name)
