@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctypes import c_int64, c_uint64
+from ctypes import c_int64
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,24 +63,28 @@ def expressions() -> st.SearchStrategy[Expr]:
     return st.recursive(leaves, extend, max_leaves=25)
 
 
+def wrapped(value: int) -> int:
+    return int(c_int64(value).value)
+
+
 def binary(op: str, left: int, right: int) -> int:
     """On C's 64-bit integers; raises ZeroDivisionError."""
     match op:
         case "+" | "-" | "*" | "&" | "|" | "^":
-            result: int = eval(f"{left} {op} {right}")
-            return c_int64(result).value
+            result = int(eval(f"{left} {op} {right}"))
+            return wrapped(result)
         case "/" | "%":
             # floating division would lose bits: correct Python's floor instead
             quotient, rest = divmod(left, right)
             if rest and (left < 0) != (right < 0):
                 quotient, rest = quotient + 1, rest - right
-            return c_int64(quotient if op == "/" else rest).value
+            return wrapped(quotient if op == "/" else rest)
         case "<<":
-            return c_int64(left * 2 ** (c_uint64(right).value % 64)).value
+            return wrapped(left * 2 ** (right % 64))
         case ">>":
-            return left // 2 ** (c_uint64(right).value % 64)
+            return left // 2 ** (right % 64)
         case _:
-            return c_int64(c_uint64(left).value // 2 ** (c_uint64(right).value % 64)).value
+            return wrapped(left % 2**64 // 2 ** (right % 64))
 
 
 def model(expr: Expr, variables: list[int]) -> int:
@@ -101,7 +105,7 @@ def model(expr: Expr, variables: list[int]) -> int:
         case Logical(_, left, right):
             return int(model(left, variables) != 0 or model(right, variables) != 0)
         case Unary("-", operand):
-            return c_int64(-model(operand, variables)).value
+            return wrapped(-model(operand, variables))
         case Unary("!", operand):
             return int(model(operand, variables) == 0)
         case Unary(_, operand):
@@ -114,7 +118,7 @@ def model(expr: Expr, variables: list[int]) -> int:
             return variables[slot]
         case code.Step(Local(slot), delta, post):
             old = variables[slot]
-            variables[slot] = c_int64(old + delta).value
+            variables[slot] = wrapped(old + delta)
             return old if post else variables[slot]
         case _:
             raise AssertionError(expr)
