@@ -34,11 +34,13 @@ _MEMBARRIER_GLOBAL = 1
 
 
 class Attachments:
-    """All probes of a session. `iterators`: programs to run once over the processes that live already."""
+    """All probes of a session. `iterators`: programs to run once over the processes that live already. `must_wait`:
+    detaching does not wait by itself until the programs have ended (that of uprobes does)."""
 
     def __init__(self) -> None:
         self.held: list[Attachment] = []
         self.iterators: list[int] = []
+        self.must_wait = False
 
     def run_iterators(self) -> None:
         for fd in self.iterators:
@@ -57,13 +59,13 @@ class Attachments:
             # each waits until its program runs nowhere, and all can wait at the same time
             with ThreadPoolExecutor(32) as pool:
                 list(pool.map(os.close, reversed(fds)))
-        if held:
+        if self.must_wait:
             wait_for_programs()
+            self.must_wait = False
 
 
 def wait_for_programs() -> None:
-    """Until every program that ran when this was called has ended: membarrier's global command is synchronize_rcu().
-    (Detaching a uprobe waits by itself, detaching a tracepoint does not.)"""
+    """Until every program that ran when this was called has ended: membarrier's global command is synchronize_rcu()."""
     ctypes.CDLL(None).syscall(_SYS_MEMBARRIER, _MEMBARRIER_GLOBAL, 0, 0)
 
 
@@ -101,6 +103,7 @@ def _follow(attachments: Attachments, loaded: Loaded, program: ProgramSpec | Non
 def _attach(attachments: Attachments, loaded: Loaded, probe: ProbeSpec, program: ProgramSpec) -> None:
     fd = loaded.programs[program.symbol]
     link = "perf_link" in loaded.features
+    attachments.must_wait |= program.kind != "uprobe"
     match program.kind:
         case "uprobe":
             assert isinstance(probe.point, FunctionPoint)

@@ -231,6 +231,7 @@ class Session:
             # only now: until it begins its program the child is not a process of the user's
             self._watch(self._command.pid)
             self._command.release()
+        self._user_half.prepare()
         now = time.monotonic_ns()
         self._timers = TimerHeap(self._user_half.timers(), now)
         if self._options.duration_s is not None:

@@ -13,9 +13,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-from probelang.runtime.filesymbols import FileSymbols
+if TYPE_CHECKING:
+    from probelang.runtime.filesymbols import FileSymbols
 
 _SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"
 
@@ -53,7 +54,7 @@ class Symbols:
         self._bcc: _Bcc | None = None
         self._is_loaded = False
         self._caches: dict[int, _SymbolCache] = {}
-        self._files = FileSymbols()
+        self._files: FileSymbols | None = None
         self._known: dict[tuple[int, int], tuple[bytes, int, bytes]] = {}
 
     @property
@@ -78,6 +79,10 @@ class Symbols:
             name, offset, module = cache.resolve(address, True)
             if name:
                 return name, offset, os.path.basename(module or b"")
+        if self._files is None:
+            from probelang.runtime.filesymbols import FileSymbols
+
+            self._files = FileSymbols()
         return self._files.find(address, pid)
 
     def _process(self, pid: int | None) -> int:

@@ -55,12 +55,20 @@ class UserHalf:
             if isinstance(p.point, TimerPoint) and p.handler is not None
         ]
 
+    def prepare(self) -> None:
+        """Compiles what will run sooner or later, now that nothing else is to be done."""
+        for number in [n for n, _ in self.timers()] + self.lifecycle("end"):
+            self._code(number)
+
     def run(self, number: int) -> None:
         """May raise what the sink's streams raise, and Interrupted."""
+        self._code(number)()
+
+    def _code(self, number: int) -> Callable[[], None]:
         code = self._compiled.get(number)
         if code is None:
             code = self._compiled[number] = self._compile(self._manifest.probes[number])
-        code()
+        return code
 
     def _compile(self, probe: ProbeSpec) -> Callable[[], None]:
         from probelang.runtime.evaluate.context import SessionContext

@@ -11,9 +11,10 @@ here knows a particular class, and reading is one pass of the C parser with one 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from types import ModuleType
 from typing import cast
 
@@ -35,16 +36,17 @@ def _constructors(*modules: ModuleType) -> dict[str, Callable[..., object]]:
 
 
 _CONSTRUCTORS = _constructors(code, limits, points, manifest)
-_FIELDS: dict[type, tuple[str, ...]] = {
-    c: tuple(f.name for f in fields(c))
-    for c in _CONSTRUCTORS.values()
-    if isinstance(c, type) and is_dataclass(c)
-}
+
+
+@cache
+def _fields(kind: Hashable) -> tuple[str, ...] | None:
+    """Names of the fields of a type that is a dataclass, None for other types."""
+    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None
 
 
 def _encode(value: object) -> object:
     kind = type(value)
-    names = _FIELDS.get(kind)
+    names = _fields(kind)
     if names is not None:
         return {kind.__name__: [_encode(getattr(value, n)) for n in names]}
     if isinstance(value, Enum):
