@@ -82,7 +82,7 @@ def binary(op: str, left: int, right: int) -> int:
         case "<<":
             return wrapped(left * 2 ** (right % 64))
         case ">>":
-            return left // 2 ** (right % 64)
+            return int(left // 2 ** (right % 64))
         case _:
             return wrapped(left % 2**64 // 2 ** (right % 64))
 
