@@ -322,12 +322,12 @@ def _check_register(low: Lowering, node: syntax.Call, builtin: Builtin) -> None:
     if isinstance(argument, syntax.Number):
         return  # a type mismatch, reported
     if not isinstance(argument, syntax.String):
-        low.run.report(mistakes.UnknownRegister(span=argument.span, name=""))
+        low.run.report(mistakes.BadRegister(span=argument.span, name=""))
         return
     name = argument.value.decode("latin-1")
     if name not in REGISTERS:
         similar = similar_names(name, REGISTERS)
-        low.run.report(mistakes.UnknownRegister(span=argument.span, name=name, similar=similar))
+        low.run.report(mistakes.BadRegister(span=argument.span, name=name, similar=similar))
 
 
 def _lower_print(low: Lowering, body: Body, node: syntax.Print) -> code.Expr:

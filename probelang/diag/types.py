@@ -441,7 +441,7 @@ class UnsupportedOperator(TypeDiagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownRegister(TypeDiagnostic):
+class BadRegister(TypeDiagnostic):
     code: ClassVar[str] = "E0332"
     name: str
     similar: tuple[str, ...] = ()
