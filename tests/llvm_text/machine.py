@@ -8,14 +8,11 @@ test has put there.
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
-
-import llvmlite.binding as llvm
 
 import probelang.llvm.emitter as emitting
 from probelang import typed
@@ -26,6 +23,7 @@ from probelang.layout.place import text_capacity
 from probelang.layout.program import Program
 from probelang.llvm.builder import Operand, Pointer, Value
 from probelang.llvm.emitter import Emitter
+from probelang.llvm.machine import assemble
 from probelang.llvm.module import Module
 from probelang.options import Options
 from probelang.runtime import bpf
@@ -77,7 +75,7 @@ class Machine:
             VERSION, "0", self.module.options.limits, (), (), (), (), (), (), maps,
             (ProgramSpec("main", "raw_tp/main", "host", sleepable),), (), self.module.manifest_constants(), self.module.program.words,
         )  # fmt: skip
-        code, self.assembly = compile_module(self.module.text())
+        code, _, _ = assemble(self.module.text())
         data = finish_object(code, manifest, self.module.infos, list(self.module.kfuncs), frame_size)
         self.loaded = load_object(data, features=frozenset())
         size = -(-frame_size // mmap.PAGESIZE) * mmap.PAGESIZE
@@ -152,19 +150,3 @@ class Machine:
         at = self.buffers[number]
         (length,) = struct.unpack_from("<Q", self.memory, at)
         return bytes(self.memory[at + 8 : at + 8 + length])
-
-
-def compile_module(text: str) -> tuple[bytes, str]:
-    """Object and assembly text."""
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    if os.environ.get("DUMP"):
-        print(text)
-    module = llvm.parse_assembly(text.replace("@license =", "@_license ="))
-    machine = llvm.Target.from_triple("bpf").create_target_machine(cpu="v3", opt=2)
-    options = llvm.create_pipeline_tuning_options(speed_level=1)
-    options.loop_unrolling = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-    assembly = machine.emit_assembly(module)
-    return machine.emit_object(module), assembly

@@ -22,7 +22,7 @@ class Reference:
         self.run = cast(Run, SimpleNamespace(environment=environment, tokens=b""))
 
     def cut(self, text: bytes) -> bytes:
-        return Environment.cut(cast(Environment, self.run.environment), text)
+        return Environment.cut(self.run.environment, text)
 
     def call(self, name: str, *arguments: Value) -> Value:
         result = builtins()[name, len(arguments)](self.run, *arguments)
