@@ -11,7 +11,7 @@ here knows a particular class, and reading is one pass of the C parser with one 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -39,14 +39,15 @@ _CONSTRUCTORS = _constructors(code, limits, points, manifest)
 
 
 @cache
-def _fields(kind: Hashable) -> tuple[str, ...] | None:
-    """Names of the fields of a type that is a dataclass, None for other types."""
-    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None
+def _fields(name: str) -> tuple[str, ...] | None:
+    """Names of the fields of a dataclass, None for other types."""
+    kind = _CONSTRUCTORS.get(name)
+    return tuple(f.name for f in fields(kind)) if isinstance(kind, type) and is_dataclass(kind) else None
 
 
 def _encode(value: object) -> object:
     kind = type(value)
-    names = _fields(kind)
+    names = _fields(kind.__name__)
     if names is not None:
         return {kind.__name__: [_encode(getattr(value, n)) for n in names]}
     if isinstance(value, Enum):
