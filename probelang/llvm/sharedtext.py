@@ -247,9 +247,8 @@ def assign_element(e: Emitter, node: Assign, target: Element, stored: Buffer) ->
     else:
         values = arrays.evaluate_index(e, (*target.index, node.value))
         last = values.pop()
-        if not isinstance(last, StrVal):
-            raise AssertionError("a long assigned to a string")
-        text = e.in_frame(last)
+        # execname() was left for the key; here it is the value, and asking for it later makes no difference
+        text = e.in_frame(last if isinstance(last, StrVal) else expressions.emit_text(e, node.value))
     appended = Held(e, text)
     old, sequence = e.buffer(), e.cell(ANY_SEQUENCE)
     with arrays.key_of(e, storage, values) as memory, e.loop(ATTEMPTS) as loop, e.temporaries():

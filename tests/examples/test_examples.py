@@ -145,16 +145,16 @@ def test_thread_life(example: Example, shop: Path) -> None:
     assert 1 <= int(most) <= 4
 
 
-def test_exec_tree(example: Example) -> None:
-    found = example("exec_tree.probe", command="/bin/sh -c '/bin/sh -c /bin/true; /bin/true; :'")
+def test_exec_tree(example: Example, shop: Path) -> None:
+    found = example("exec_tree.probe", command=f"/bin/sh -c '{shop}; {shop}; /bin/sh -c \"{shop}; :\"; :'")
     started = found.rows(r"^( *)(\w+) \((\d+)\)$")
-    assert [(len(indent), name) for indent, name, _ in started] == [
-        (0, "sh"),
-        (2, "sh"),
-        (4, "true"),
-        (2, "true"),
-    ] or [name for _, name, _ in started] in (["sh", "true", "true"], ["sh", "sh", "true", "true"])
-    assert len(found.rows(r"ended after (\d+) ms")) == len({pid for _, _, pid in started})
+    assert started[0][:2] == ("", "sh")
+    # three processes that become the program, which says so itself, below two shells
+    assert len(found.rows(r"^ *becomes (shop) ")) == found.output.count("shop") // 2 == 3
+    assert [len(indent) for indent, _, _ in started] == [0, 2, 2, 2, 4]
+    assert {pid for _, _, pid in started} == {
+        pid for pid, _ in found.rows(r"\((\d+)\) ended after (\d+) ms$")
+    }
 
 
 def test_syscall_counts(example: Example) -> None:
