@@ -237,6 +237,18 @@ class MacroRecursion(Diagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TooManyExpansions(Diagnostic):
+    code: ClassVar[str] = "E0133"
+    limit: int
+
+    def title(self) -> str:
+        return f"more than {self.limit} macro expansions"
+
+    def help(self) -> str:
+        return "macros that use others several times each grow very fast"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StrayConditional(Diagnostic):
     code: ClassVar[str] = "E0118"
     text: str

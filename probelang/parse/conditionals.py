@@ -61,7 +61,7 @@ class Preprocessor:
                 case "%(":
                     self._start(token)
                 case "%:" if self._open and not self._open[-1].in_else:
-                    self._skip(token, to_else=False)
+                    self._skip(token, after_else=True)
                     self._open.pop()
                 case "%)" if self._open:
                     self._open.pop()
@@ -89,15 +89,16 @@ class Preprocessor:
         except BadCondition as bad:
             self._report.errors.append(bad.diagnostic)
             if token.kind != "%)":
-                self._skip(opening, to_else=False)
+                self._skip(opening)
             return
         if holds:
             self._open.append(_Open(opening, in_else=False))
         elif self._skip(opening, to_else=True):
             self._open.append(_Open(opening, in_else=True))
 
-    def _skip(self, opening: Token, to_else: bool) -> bool:
-        """Drops tokens up to the closing `%)`, or the `%:` before it when wanted: then true."""
+    def _skip(self, opening: Token, to_else: bool = False, after_else: bool = False) -> bool:
+        """Drops tokens up to the closing `%)`, or the `%:` before it when wanted: then true. `after_else`: it is the
+        second branch that is dropped."""
         depth = 0
         while True:
             token = self._macros.next(skipping=True)
@@ -110,6 +111,8 @@ class Preprocessor:
                     depth -= 1
                 case "%:" if depth == 0 and to_else:
                     return True
+                case "%:" if depth == 0 and after_else:
+                    self._report.errors.append(mistakes.StrayConditional(span=token.span, text=token.text))
                 case "$END":
                     self._report.errors.append(_unclosed(opening))
                     return False

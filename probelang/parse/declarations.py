@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 from probelang.diag.deferred import Deferred
 from probelang.parse.builder import Builder
 from probelang.parse.expressions import number
+from probelang.parse.literals import decode_number
 from probelang.parse.tokens import Token
 from probelang.source import Span
 from probelang.syntax import (
@@ -207,7 +208,7 @@ def function(
     level: int | None = None
     if priority is not None:
         level = number(builder, priority).value
-        if level < 1:
+        if decode_number(priority.text) is not None and level < 1:
             builder.errors.append(
                 mistakes.OutOfRange(span=priority.span, what="a function's priority", least=1)
             )
@@ -247,7 +248,7 @@ def variable(
     entries: int | None = None
     if size is not None:
         entries = number(builder, size).value
-        if not 1 <= entries <= MAX_ENTRIES:
+        if decode_number(size.text) is not None and not 1 <= entries <= MAX_ENTRIES:
             what = "the size of an array"
             builder.errors.append(mistakes.OutOfRange(span=size.span, what=what, least=1, most=MAX_ENTRIES))
         if equals is not None:

@@ -18,7 +18,7 @@ from probelang.diag.deferred import Deferred
 from probelang.parse import tokens
 from probelang.parse.lexer import Lexer
 from probelang.parse.operators import ALL_NAMES
-from probelang.parse.tokens import Token, describe
+from probelang.parse.tokens import DECLARATION_KEYWORDS, Token, describe
 from probelang.source import Span
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ else:
 
 _OPENING = {"(": ")", "[": "]", "{": "}", "%(": "%)"}
 _CLOSING = frozenset(_OPENING.values())
-# As deep as arguments that hold calls can be; no script comes near it.
-_MAX_FRAMES = 200
+# No script comes near it; but macros that double each other would fill the memory.
+_MAX_EXPANSIONS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +44,22 @@ class Macro:
 
 @dataclass(frozen=True, slots=True)
 class _Argument:
-    """What a parameter stands for; `bindings`: the parameters visible where the argument was written."""
+    """What a parameter stands for; `bindings`: the parameters visible where the argument was written; `active`: the
+    macros being expanded there."""
 
     tokens: tuple[Token, ...]
     bindings: dict[str, _Argument]
+    active: frozenset[str]
 
 
 @dataclass(slots=True)
 class _Frame:
-    """Tokens being put in place of a macro or parameter. `macro` is "" for a parameter."""
+    """Tokens being put in place of a macro or parameter. `active`: the macros that they come from, not to be
+    expanded again in them."""
 
     tokens: tuple[Token, ...]
     bindings: dict[str, _Argument]
-    macro: str
+    active: frozenset[str]
     call: Token
     position: int = 0
 
@@ -84,6 +87,7 @@ class MacroExpander:
         self._library = {macro.name: macro for macro in library}
         self._report = report
         self._frames: list[_Frame] = []
+        self._expansions = 0
         self._waiting: list[Token] = []  # read ahead, to be read again
 
     def next(self, skipping: bool = False) -> Token:
@@ -121,29 +125,34 @@ class MacroExpander:
     def _expand(self, token: Token) -> bool:
         """Starts the expansion of `token`, if it is a macro or parameter."""
         name = token.text[1:]
+        # An exhausted frame is dropped at the next read only: the last one is where `token` comes from.
         bindings = self._frames[-1].bindings if self._frames else {}
+        active = self._frames[-1].active if self._frames else frozenset[str]()
         if (argument := bindings.get(name)) is not None:
-            self._push(_Frame(argument.tokens, argument.bindings, "", token))
+            self._push(_Frame(argument.tokens, argument.bindings, argument.active, token))
             return True
         macro = self.defined.get(name) or self._library.get(name)
         if macro is None:
             return False
-        if any(frame.macro == name for frame in self._frames if frame.position < len(frame.tokens)):
+        if name in active:
             raise _Problem(mistakes.MacroRecursion(span=token.span, name=name))
-        arguments = self._arguments(macro, token, bindings) if macro.parameters else {}
-        self._push(_Frame(macro.body, arguments, name, token))
+        arguments = self._arguments(macro, token, bindings, active) if macro.parameters else {}
+        self._push(_Frame(macro.body, arguments, active | {name}, token))
         return True
 
     def _push(self, frame: _Frame) -> None:
         while self._frames and self._frames[-1].position >= len(self._frames[-1].tokens):
             self._frames.pop()
-        if len(self._frames) >= _MAX_FRAMES:
-            raise _Problem(mistakes.MacroRecursion(span=frame.call.span, name=frame.macro))
+        self._expansions += 1
+        if self._expansions > _MAX_EXPANSIONS:
+            raise _Problem(mistakes.TooManyExpansions(span=frame.call.span, limit=_MAX_EXPANSIONS))
         self._frames.append(frame)
 
     # ---------------------------------------------------------------------------------------- arguments
 
-    def _arguments(self, macro: Macro, call: Token, bindings: dict[str, _Argument]) -> dict[str, _Argument]:
+    def _arguments(
+        self, macro: Macro, call: Token, bindings: dict[str, _Argument], active: frozenset[str]
+    ) -> dict[str, _Argument]:
         wanted = len(macro.parameters)
         opening = self._read()
         if opening.kind != "(":
@@ -154,7 +163,7 @@ class MacroExpander:
         arguments: list[_Argument] = []
         while True:
             collected, end = self._argument(call, opening)
-            arguments.append(_Argument(collected, bindings))
+            arguments.append(_Argument(collected, bindings, active))
             if end.kind == ")":
                 break
         if len(arguments) != wanted:
@@ -184,7 +193,7 @@ class MacroExpander:
     # -------------------------------------------------------------------------------------- definitions
 
     def _define(self, define: Token) -> None:
-        if self._frames and any(frame.macro for frame in self._frames):
+        if self._frames and any(frame.active for frame in self._frames):
             raise _Problem(mistakes.DefineInMacro(span=define.span))
         name = self._expect(tokens.IDENT, "a name")
         token = self._read()
@@ -239,7 +248,16 @@ class MacroExpander:
         return token
 
     def _malformed(self, token: Token, wanted: str) -> _Problem:
-        self._waiting.append(token)
+        """The mistake at `token`; what looks like the macro's body is dropped, lest it be taken for a conditional."""
+        following = token
+        while following.kind not in ("%(", tokens.END, tokens.AT) and (
+            following is token or following.kind not in DECLARATION_KEYWORDS
+        ):
+            following = self._read()
+        if following.kind == "%(":
+            self._body(following)
+        else:
+            self._waiting.append(following)
         if token.problem is not None:
             return _Problem(token.problem)
         return _Problem(mistakes.MacroSyntax(span=token.span, found=describe(token), expected=wanted))

@@ -166,7 +166,7 @@ def test_strings(text: str, value: bytes) -> None:
         ("@cast(p, q)", "E0123 1:10"),
         ("@defined($a, $b)", "E0122 1:14"),
         ("@count()", "E0122 1:8"),
-        ("@const(\"X\")", "E0108 1:1"),
+        ('@const("X")', "E0108 1:1"),
         ("@kderef(1, 2)", "E0108 1:1"),
         ("@hist_linear(s, 1, 2)[0]", "E0122 1:21"),
         ("@hist_linear(s, a, 2, 3)[0]", "E0123 1:17"),
