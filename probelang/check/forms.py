@@ -8,7 +8,7 @@ from __future__ import annotations
 from probelang import syntax
 from probelang.artifact.code import HistogramShape
 from probelang.check.constants import target_name
-from probelang.check.walk import everything
+from probelang.check.walk import Code, everything
 from probelang.source import Span
 
 _LINEAR_BUCKET_LIMIT = 4096
@@ -63,8 +63,15 @@ def target_text(node: syntax.Expression) -> str:
 
 
 def only_computes(node: syntax.Expression) -> bool:
-    """Whether dropping the expression drops nothing but its value (a soft error at most)."""
-    return all(isinstance(inner, _ONLY_COMPUTING) for inner in everything(node))
+    """Whether dropping the expression drops nothing but its value: no effect and no soft error."""
+    return all(isinstance(inner, _ONLY_COMPUTING) and not _may_fail(inner) for inner in everything(node))
+
+
+def _may_fail(node: Code) -> bool:
+    """A division, unless by a literal: someone may wait for its error in a `catch`."""
+    if not isinstance(node, syntax.Binary) or node.op not in ("/", "%"):
+        return False
+    return not (isinstance(node.right, syntax.Number) and node.right.value)
 
 
 def histogram_shape(node: syntax.Histogram) -> HistogramShape | str:

@@ -249,7 +249,7 @@ class FormatArguments(TypeDiagnostic):
     given: int
 
     def title(self) -> str:
-        return f"the format takes {_count(self.needed, 'argument')} but {self.given} are given"
+        return f"the format takes {_count(self.needed, 'argument')} but {self.given} {'is' if self.given == 1 else 'are'} given"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

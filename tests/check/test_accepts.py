@@ -199,6 +199,12 @@ def test_what_nothing_reads_is_left_out_with_a_warning() -> None:
     ]
 
 
+def test_what_may_fail_is_kept() -> None:
+    text = shown("probe begin { try { x = 1 / 0 } catch (m) { println(m) } y = 2 / 2 }")
+    assert "(1 / 0)" in text
+    assert "(2 / 2)" not in text
+
+
 def test_without_elision_it_is_kept() -> None:
     assert "y = 1" in shown("probe begin { y = 1 }", elide=False)
     assert places_of('probe begin { if (0) println(1 . "a") }', elide=False) == ["E0301 1:30"]
