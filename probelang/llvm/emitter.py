@@ -397,6 +397,7 @@ class Emitter(Builder):
             raise AssertionError("an aside block starts where control falls through")
         self.lines.append(f"{label}:")
         self.terminated = False
+        self.current = label
 
     def fail(self, message: str | StrVal, at: int, argument: Operand | None = None) -> None:
         """Raises a soft error at place `at` and ends the block. `message`: a fixed text (48 bytes at most), with `argument` written
