@@ -213,3 +213,18 @@ class SkippedSites(CompileWarning):
 
     def help(self) -> str:
         return "; ".join(f"{reason}: {count} (as `{example}`)" for reason, count, example in self.reasons)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionsPass(CompileWarning):
+    """Return probes in a program whose functions are left by exceptions too. The unwinder finds the kernel's return
+    trampoline in place of the return address and gives up: std::terminate."""
+
+    code: ClassVar[str] = "W0402"
+    path: str
+
+    def title(self) -> str:
+        return f"an exception that leaves a return-probed function of `{self.path}` ends the program"
+
+    def help(self) -> str:
+        return "probe the entries, or returns of functions through which no exception passes"

@@ -34,6 +34,9 @@ DEBUG_FOLDER = "/usr/lib/debug"
 MAXIMUM_DEBUGDATA_BYTES = 256 << 20
 DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_FLAGS_1 = 5, 6, 10, 1, 15, 29, 0x6FFFFFFB
 DF_1_PIE = 0x08000000
+# what the unwinder asks in each frame that has something to clean up or catch (Itanium C++ ABI: Exception Handling)
+PERSONALITIES = (b"__gxx_personality_v0\0", b"__gxx_personality_v0@", b"rust_eh_personality\0")
+CPP_LIBRARIES = ("libstdc++.", "libc++.")
 GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".note.go.buildid")
 
 Kind = Literal["exec", "pie", "library"]
@@ -42,7 +45,8 @@ Kind = Literal["exec", "pie", "library"]
 @dataclass(frozen=True, slots=True)
 class Binary:
     """`kind`: "exec" is loaded at its own addresses, "pie" and "library" anywhere. `stripped`: only `.dynsym` names its
-    functions. `go`: made by the Go compiler, whose stacks move."""
+    functions. `go`: made by the Go compiler, whose stacks move. `throws`: has C++ or Rust functions, which exceptions
+    may leave."""
 
     image: Image
     build_id: str
@@ -50,6 +54,7 @@ class Binary:
     tables: tuple[SymbolTable, ...]
     stripped: bool
     go: bool
+    throws: bool
 
     @property
     def path(self) -> str:
@@ -81,7 +86,7 @@ def open_binary(path: str, debug_folder: str = DEBUG_FOLDER) -> Binary:
     identity = build_id(image)
     tables, stripped = _tables(image, identity, debug_folder)
     go = any(s.name in GO_SECTIONS for s in image.sections)
-    return Binary(image, identity, _kind(image), tables, stripped, go)
+    return Binary(image, identity, _kind(image), tables, stripped, go, _throws(image, tables))
 
 
 def code_ranges(image: Image) -> tuple[tuple[int, int], ...]:
@@ -97,6 +102,12 @@ def _kind(image: Image) -> Kind:
     # a PIE is an ET_DYN like a library; static ones have no interpreter but the flag (glibc elf.h, DF_1_PIE)
     flags = next((value for tag, value in dynamic_entries(image) if tag == DT_FLAGS_1), 0)
     return "pie" if flags & DF_1_PIE or (image.interpreted and not _has_soname(image)) else "library"
+
+
+def _throws(image: Image, tables: tuple[SymbolTable, ...]) -> bool:
+    if any(name in table.strings for table in tables for name in PERSONALITIES):
+        return True
+    return any(name.startswith(CPP_LIBRARIES) for name in dynamic_strings(image, DT_NEEDED))
 
 
 def _has_soname(image: Image) -> bool:

@@ -38,17 +38,14 @@ class AliasTable:
 
     definitions: dict[str, list[Definition]] = field(default_factory=dict[str, list[Definition]])
 
-    def add(self, program: syntax.Program, file: str, library: bool) -> list[Diagnostic]:
-        """Takes in the aliases of a file; returns what is wrong with their names."""
-        mistakes: list[Diagnostic] = []
+    def add(self, program: syntax.Program, file: str, library: bool) -> None:
+        """Takes in the aliases of a file."""
         for declaration in program.declarations:
             if isinstance(declaration, syntax.Alias):
                 for parts in declaration.names:
-                    mistakes += illegal_parameters(parts)
                     name = dotted(parts)
                     entry = Definition(name, declaration, file, library)
                     self.definitions.setdefault(name, []).append(entry)
-        return mistakes
 
     def find(self, components: tuple[syntax.Component, ...]) -> list[Use]:
         """The aliases that a point means; empty when it is none."""

@@ -59,6 +59,8 @@ def function_sites(file: FileTarget, pattern: str | int, suffix: str, span: Span
     warnings = _skipped(file.binary, refused, span)
     if not is_pattern(pattern):
         warnings += tuple(_indirect(file.binary, f, span) for f in kept if f.indirect)
+    if is_return and kept and file.binary.throws:
+        warnings += (target.ExceptionsPass(span=span, path=file.binary.path),)
     sites = tuple(_site(file, f, suffix) for f in kept)
     return Sites(sites, warnings, tuple(kept))
 

@@ -92,7 +92,7 @@ class _Session:
         if file in self.files:
             return
         self.files[file] = library
-        self.mistakes += self.deriver.aliases.add(program, file, library)
+        self.deriver.aliases.add(program, file, library)
         for declaration in program.declarations:
             match declaration:
                 case syntax.GlobalVariable():

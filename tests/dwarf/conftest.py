@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dwarf.targets import C, CPP, compile_target
+from tests.dwarf.targets import CPP, C, compile_target
 
 
 @pytest.fixture(scope="session")
