@@ -213,7 +213,8 @@ class Call:
 class Extract:
     """`@count(s)` and the others -> long. On an empty or missing aggregate count and sum are 0, everything else is
     the soft error `empty aggregate`. avg truncates towards zero. `index` None: a scalar aggregate. `parameters`: the
-    shift of variance (sample variance of value << shift, over n - 1; 0 for one value); the rank of quantile."""
+    shift of variance, which is accepted and changes nothing (the sample variance, over n - 1, is computed exactly; 0 for
+    one value); the rank of quantile."""
 
     op: Literal["count", "sum", "min", "max", "avg", "variance"]
     variable: int
@@ -224,7 +225,7 @@ class Extract:
 
 @dataclass(frozen=True, slots=True)
 class HistogramShape:
-    """`log`: bucket 0 for 0, powers of two either side. `linear`: low <= v < high in steps, and under and over."""
+    """`log`: bucket 0 for 0, powers of two either side. `linear`: steps from low up to the one that high begins, and under and over."""
 
     kind: Literal["log", "linear"]
     low: int = 0

@@ -1,7 +1,7 @@
 """Buckets of histograms: how many there are, which one a value falls into, and what each is called.
 
     log:    bucket 64 is 0, 64+k is 2**(k-1) <= v < 2**k, 64-k its mirror; 129 buckets, called by the number nearest to 0
-    linear: bucket 0 is below `low`, i is low+(i-1)*step <= v < low+i*step, the last is `high` and above
+    linear: bucket 0 is below `low`, i is low+(i-1)*step <= v < low+i*step up to the step that `high` begins, the last is above
 
 Both halves count into the same numbers, so this is the one place that defines them.
 """
@@ -17,7 +17,7 @@ LOG_BUCKETS = 129
 def bucket_count(shape: HistogramShape) -> int:
     if shape.kind == "log":
         return LOG_BUCKETS
-    return -((shape.low - shape.high) // shape.step) + 2
+    return -((shape.low - shape.high) // shape.step) + 3
 
 
 def bucket_of(shape: HistogramShape, value: int) -> int:
@@ -26,9 +26,7 @@ def bucket_of(shape: HistogramShape, value: int) -> int:
         return LOG_ZERO + value.bit_length() if value >= 0 else LOG_ZERO - (-value).bit_length()
     if value < shape.low:
         return 0
-    if value >= shape.high:
-        return bucket_count(shape) - 1
-    return (value - shape.low) // shape.step + 1
+    return min((value - shape.low) // shape.step + 1, bucket_count(shape) - 1)
 
 
 def bucket_label(shape: HistogramShape, bucket: int) -> str:

@@ -33,7 +33,7 @@ STATE_STARTING, STATE_RUNNING, STATE_STOPPING = 0, 1, 2
 @dataclass(frozen=True, slots=True)
 class HistogramLayout:
     """`buckets` counters of 8 bytes at `offset`. log: bucket i counts values v with bucket_of(v) == i where 64 is zero,
-    64+k is 2^(k-1) <= v < 2^k, 64-k its mirror; 129 buckets. linear: 0 is below low, the last is high and above."""
+    64+k is 2^(k-1) <= v < 2^k, 64-k its mirror; 129 buckets. linear: see probelang.artifact.histogram."""
 
     shape: HistogramShape
     offset: int
@@ -130,13 +130,13 @@ class Record:
     """What a ring-buffer record with this number means. `print`: format `pieces` with the fields. `call`: do builtin
     `name` with the fields as arguments (exit, warn, system, speculate, ...). `error`: an uncaught soft error, fields place
     and message. `fields` are as in the record; `user_symbol*`: address and pid, two longs, shown as text;
-    `histogram`: one long, its number in `histograms`, which say of what; entries for the key's fields follow, long or string."""
+    `histogram`: the counters as they were, 8 bytes each, sent as a string is; the n-th has shape `histograms[n]`."""
 
     kind: Literal["print", "call", "error"]
     fields: tuple[FieldKind, ...]
     name: str = ""
     pieces: tuple[Piece, ...] = ()
-    histograms: tuple[tuple[int, HistogramShape, tuple[Type, ...]], ...] = ()
+    histograms: tuple[HistogramShape, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,6 @@ def plain_pieces(values: Sequence[Type | None], delimiter: bytes, newline: bool)
         if number:
             pieces.append(Piece("text", delimiter))
         pieces.append(Piece(kinds.get(value, "d")))
-    if newline:
+    if newline and values != [None]:  # a histogram ends its own lines
         pieces.append(Piece("text", b"\n"))
     return merge_text(pieces)

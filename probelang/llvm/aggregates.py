@@ -142,8 +142,9 @@ def linear_bucket(e: Emitter, shape: HistogramShape, buckets: int, value: Value)
     cell = e.cell(0)
     with e.when(e.compare("sge", value, shape.low)):
         e.set(cell, buckets - 1)
-        with e.when(e.compare("slt", value, shape.high)):
-            e.set(cell, e.add(e.arithmetic("udiv", e.sub(value, shape.low), shape.step), 1))
+        row = e.arithmetic("udiv", e.sub(value, shape.low), shape.step)
+        with e.when(e.compare("ult", row, buckets - 2)):
+            e.set(cell, e.add(row, 1))
     return e.get(cell)
 
 
@@ -193,8 +194,7 @@ def extract(e: Emitter, node: Extract) -> Value:
         case _:
             from probelang.llvm import variance
 
-            shift = node.parameters[0] if node.parameters else 0
-            return variance.variance(e, e.get(count), e.get(first), e.get(second), e.get(third), shift)
+            return variance.variance(e, e.get(count), e.get(first), e.get(second), e.get(third))
 
 
 def emit_count(e: Emitter, histogram: Histogram) -> Value:

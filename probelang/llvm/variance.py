@@ -1,4 +1,4 @@
-"""The sample variance, in whole numbers: (count * squares - sum * sum) << 2 * shift, divided by count * (count - 1).
+"""The sample variance, in whole numbers: (count * squares - sum * sum), divided by count * (count - 1).
 
 BPF has 64-bit arithmetic only, so the 128 bits of the numerator are made of products of halves, and the division goes bit
 by bit. Exact while the numerator fits 128 bits.
@@ -13,17 +13,12 @@ Wide = tuple[Value, Value]  # low and high word
 HALF = 0xFFFFFFFF
 
 
-def variance(e: Emitter, count: Value, total: Value, low: Value, high: Value, shift: int) -> Value:
+def variance(e: Emitter, count: Value, total: Value, low: Value, high: Value) -> Value:
     """`low` and `high`: the sum of squares."""
-
-    def build(r: Emitter, arguments: list[Value]) -> None:
-        write_routine(r, arguments, 2 * shift)
-
-    # five parameters are all that BPF has: the shift is part of the routine
-    return e.routine(f"variance_{shift}", ("count", "sum", "low", "high"), build, count, total, low, high)
+    return e.routine("variance", ("count", "sum", "low", "high"), write_routine, count, total, low, high)
 
 
-def write_routine(r: Emitter, arguments: list[Value], shift: int) -> None:
+def write_routine(r: Emitter, arguments: list[Value]) -> None:
     count, total, low, high = arguments
     with r.when(r.compare("ult", count, 2)):
         r.ret(0)
@@ -44,9 +39,6 @@ def write_routine(r: Emitter, arguments: list[Value], shift: int) -> None:
         r.set(number[0], r.bits_or(r.shift_left(r.get(number[0]), 1), bit))
         return top
 
-    if shift:
-        with r.loop(shift):
-            double(0)
     with r.loop(128):
         r.set(rest, r.bits_or(r.shift_left(r.get(rest), 1), double(0)))
         r.set(quotient, r.shift_left(r.get(quotient), 1))

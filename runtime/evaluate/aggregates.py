@@ -26,7 +26,6 @@ def read(compiler: Compiler, expr: code.Extract | code.BucketCount) -> LongCode:
     if isinstance(expr, code.BucketCount):
         return _bucket_count(compiler, expr)
     find, op, at = _finder(compiler, expr.variable, expr.index), expr.op, expr.at
-    shift = expr.parameters[0] if expr.parameters else 0
 
     def extract(frame: Frame) -> int:
         stat = find(frame)
@@ -34,12 +33,12 @@ def read(compiler: Compiler, expr: code.Extract | code.BucketCount) -> LongCode:
             if op in ("count", "sum"):
                 return 0
             raise SoftError(EMPTY, at)
-        return extract_from(stat, op, shift)
+        return extract_from(stat, op)
 
     return extract
 
 
-def extract_from(stat: Stat, op: str, shift: int = 0) -> int:
+def extract_from(stat: Stat, op: str) -> int:
     """An operator's value of an aggregate that is not empty."""
     match op:
         case "count":
@@ -53,15 +52,15 @@ def extract_from(stat: Stat, op: str, shift: int = 0) -> int:
         case "avg":
             return divide(stat.sum, stat.count)
         case _:
-            return sample_variance(stat, shift)
+            return sample_variance(stat)
 
 
-def sample_variance(stat: Stat, shift: int) -> int:
-    """Of the values shifted left; exact but for the last division, and while the sum fits 64 bits."""
+def sample_variance(stat: Stat) -> int:
+    """Exact but for the last division, while the sum fits 64 bits."""
     if stat.count < 2:
         return 0
     spread = stat.count * stat.squares - stat.sum * stat.sum
-    return wrap((spread << (2 * shift)) // (stat.count * (stat.count - 1)))
+    return wrap(spread // (stat.count * (stat.count - 1)))
 
 
 def histogram_counts(compiler: Compiler, histogram: code.Histogram) -> Callable[[Frame], Sequence[int]]:

@@ -74,9 +74,10 @@ def test_linear_ends_are_shown_only_with_values() -> None:
         "0",
         "10",
         "20",
+        "30",
     ]
-    assert [line.split(" |")[0].strip() for line in table(shape, -5, 30).splitlines()[1:-1]] == [
-        "<0", "0", "10", "20", ">30",
+    assert [line.split(" |")[0].strip() for line in table(shape, -5, 30, 40).splitlines()[1:-1]] == [
+        "<0", "0", "10", "20", "30", ">30",
     ]  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def test_linear_buckets_cover_everything(shape: HistogramShape, value: int) -> N
     assert 0 <= bucket < bucket_count(shape)
     if value < shape.low:
         assert label == f"<{shape.low}"
-    elif value >= shape.high:
+    elif value >= shape.high + shape.step:
         assert label == f">{shape.high}"
-    else:
+    elif label != f">{shape.high}":
         assert int(label) <= value < int(label) + shape.step

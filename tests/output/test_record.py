@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probelang.artifact.code import HistogramShape, Piece, Type
+from probelang.artifact.code import HistogramShape, Piece
 from probelang.artifact.manifest import FieldKind, Record
+from probelang.runtime.output.histogram import render_histogram
 from probelang.runtime.output.pieces import format_pieces
 from probelang.runtime.output.record import (
     HEADER_SIZE,
@@ -17,7 +18,7 @@ from probelang.runtime.output.record import (
     compile_record,
     compile_unpacker,
 )
-from probelang.runtime.store import Key, Value
+from probelang.runtime.store import Value
 
 LOG = HistogramShape("log")
 LONGS = st.integers(-(2**63), 2**63 - 1)
@@ -26,9 +27,6 @@ LONGS = st.integers(-(2**63), 2**63 - 1)
 class Resolver:
     def symbol(self, address: int, pid: int, data: bool) -> bytes:
         return f"{'data' if data else 'name'}:{address:#x}:{pid}".encode()
-
-    def histogram(self, variable: int, key: Key | None, shape: HistogramShape) -> bytes:
-        return f"<{variable} {key} {shape.kind}>".encode()
 
 
 def pack(kinds: list[str], values: list[Value]) -> bytes:
@@ -93,12 +91,16 @@ def test_symbols_are_looked_up(fields: tuple[FieldKind, ...], values: list[Value
     assert compile_packed(record, Resolver())(packed, HEADER_SIZE) == text
 
 
-def test_histograms_are_looked_up_by_variable_and_key() -> None:
+def test_histograms_are_drawn_from_the_counters_in_the_record() -> None:
+    linear = HistogramShape("linear", 0, 10, 5)
     record = Record(
         "print",
-        ("histogram", "long", "string", "long", "histogram"),
+        ("histogram", "long", "histogram"),
         pieces=(Piece("hist"), Piece("d"), Piece("hist")),
-        histograms=((4, LOG, (Type.LONG, Type.STRING)), (5, LOG, ())),
+        histograms=(LOG, linear),
     )
-    packed = pack(["long", "long", "string", "long", "long"], [0, 9, b"k", 77, 1])
-    assert compile_packed(record, Resolver())(packed, HEADER_SIZE) == b"<4 (9, b'k') log>77<5 None log>"
+    log_counts, linear_counts = [0] * 64 + [3] + [0] * 64, [0, 1, 2, 0, 0]
+    values: list[Value] = [struct.pack("<129Q", *log_counts), 77, struct.pack("<5Q", *linear_counts)]
+    packed = pack(["string", "long", "string"], values)
+    drawn = render_histogram(LOG, log_counts) + b"77" + render_histogram(linear, linear_counts)
+    assert compile_packed(record, Resolver())(packed, HEADER_SIZE) == drawn
