@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probelang.artifact.code import HistogramShape, Place, Variable
+from probelang.artifact.code import Place
 from probelang.artifact.manifest import Record
 from probelang.diag import InternalError
 from probelang.runtime.output.record import compile_batch, compile_unpacker
@@ -18,32 +18,21 @@ from probelang.runtime.output.sink import Sink
 from probelang.runtime.output.stack import stack_lines, stack_names
 from probelang.runtime.ringbuf import Batch
 from probelang.runtime.services import SessionServices
-from probelang.runtime.store import Key, Store, Value
+from probelang.runtime.store import Value
 
 _HandleBatch = Callable[[Batch], None]
 
 
 @dataclass(frozen=True, slots=True)
 class RecordResolver:
-    """What a record only names: symbols and histograms, looked up when it is shown."""
+    """What a record only names: symbols, looked up when they are shown."""
 
     services: SessionServices
-    store: Store
-    variables: tuple[Variable, ...]
 
     def symbol(self, address: int, pid: int, data: bool) -> bytes:
         symbols = self.services.symbols
         found = symbols.data(address, pid) if data else symbols.name(address, pid)
         return found or b"%#x" % (address & (1 << 64) - 1)
-
-    def histogram(self, variable: int, key: Key | None, shape: HistogramShape) -> bytes:
-        from probelang.runtime.output.histogram import render_histogram
-
-        stat = self.store.stat(variable, key)
-        if stat is None or not stat.count:
-            return b""
-        index = self.variables[variable].shapes.index(shape)
-        return render_histogram(shape, stat.histograms[index])
 
 
 class RecordHandler:

@@ -166,7 +166,7 @@ class Session:
             self._kernel_store,
             MemoryStore(manifest.variables, manifest.limits.map_entries),
         )
-        resolver = RecordResolver(self._services, self._store, manifest.variables)
+        resolver = RecordResolver(self._services)
         self._records = RecordHandler(manifest.records, sink, self._services, resolver, self._report_error)
         self._user_half = UserHalf(manifest, self._store, sink, self._services, self._soft_error)
         self._ring = self._open_ring()

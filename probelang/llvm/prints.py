@@ -14,11 +14,8 @@ from dataclasses import dataclass, replace
 from probelang.artifact.code import (
     Call,
     Expr,
-    Extract,
     Format,
     Histogram,
-    HistogramShape,
-    Number,
     Piece,
     Print,
     Text,
@@ -27,8 +24,18 @@ from probelang.artifact.code import (
 )
 from probelang.artifact.manifest import FieldKind, Record
 from probelang.llvm import expressions
-from probelang.llvm.builder import Value
-from probelang.llvm.emitter import CPU, RINGBUF_OUTPUT, RINGBUF_RESERVE, RINGBUF_SUBMIT, Emitter, StrVal
+from probelang.llvm.builder import Operand, Pointer, Value
+from probelang.llvm.cut import cut_literal
+from probelang.llvm.emitter import (
+    CPU,
+    RINGBUF_OUTPUT,
+    RINGBUF_RESERVE,
+    RINGBUF_SUBMIT,
+    Buffer,
+    Cell,
+    Emitter,
+    StrVal,
+)
 
 HEADER = 8
 SYMBOLS: dict[str, FieldKind] = {"usymname": "user_symbol", "usymdata": "user_symbol_data"}
@@ -36,20 +43,27 @@ SYMBOLS: dict[str, FieldKind] = {"usymname": "user_symbol", "usymdata": "user_sy
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One entry of `Record.fields`, or several: `kinds` as the manifest counts them, `parts` what fills them in order."""
+    """One entry of `Record.fields`: its kind, and what fills it in order (two longs for a symbol)."""
 
-    kinds: tuple[FieldKind, ...]
-    parts: tuple[Expr, ...]
-    histogram: tuple[int, HistogramShape, tuple[Type, ...]] | None = None
+    kind: FieldKind
+    parts: tuple[Expr | Histogram, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The counters of a histogram as they were: `size` bytes at `offset` of the frame. In a record they are a string."""
+
+    offset: int
+    size: int
 
 
 def emit_print(e: Emitter, node: Print) -> None:
     pieces, arguments = simplify(e, node)
-    histograms = tuple(a.histogram for a in arguments if a.histogram is not None)
-    record = Record("print", tuple(kind for a in arguments for kind in a.kinds), "", pieces, histograms)
+    shown = [a.parts[0] for a in arguments if a.kind == "histogram"]
+    histograms = tuple(h.shape for h in shown if isinstance(h, Histogram))
+    record = Record("print", tuple(a.kind for a in arguments), "", pieces, histograms)
     with e.temporaries():
-        check_histograms(e, arguments, node)
-        values = expressions.emit_all(e, [part for a in arguments for part in a.parts])
+        values = evaluate(e, [part for a in arguments for part in a.parts])
         send(e, e.module.record(record), values)
 
 
@@ -76,15 +90,15 @@ def simplify(e: Emitter, node: Print) -> tuple[tuple[Piece, ...], list[Argument]
         argument = rest.pop(0)
         plain = piece.width is None and piece.precision is None and not piece.flag
         if piece.kind == "s" and plain and isinstance(argument, Text):
-            pieces.append(Piece("text", argument.value))
+            pieces.append(Piece("text", cut_literal(argument.value, e.string_size)))
             continue
         if piece.kind in "mM":
             made = Format((piece,), (*stars, argument), node.at)
             pieces.append(Piece("s"))
-            arguments.append(Argument(("string",), (made,)))
+            arguments.append(Argument("string", (made,)))
             continue
         pieces.append(piece)
-        arguments += [Argument(("long",), (star,)) for star in stars if not isinstance(star, Histogram)]
+        arguments += [Argument("long", (star,)) for star in stars if not isinstance(star, Histogram)]
         arguments.append(argument_of(e, argument))
     return join_texts(pieces), arguments
 
@@ -103,38 +117,58 @@ def join_texts(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
 def argument_of(e: Emitter, argument: Expr | Histogram) -> Argument:
     match argument:
         case Histogram():
-            key = e.module.program.source.variables[argument.variable].key
-            index = argument.index or ()
-            types = tuple(key or ()) if argument.index is not None else ()
-            kinds: tuple[FieldKind, ...] = tuple(kind_of(t) for t in types)
-            of = (argument.variable, argument.shape, types)
-            return Argument(("histogram", *kinds), (Number(0), *index), of)
+            return Argument("histogram", (argument,))
         case Call() if argument.name in SYMBOLS:
             pid = Call("pid", (), Type.LONG, argument.at)
-            return Argument((SYMBOLS[argument.name],), (*argument.arguments, pid))
+            return Argument(SYMBOLS[argument.name], (*argument.arguments, pid))
         case _:
-            return Argument((kind_of(type_of(argument)),), (argument,))
+            return Argument(kind_of(type_of(argument)), (argument,))
 
 
 def kind_of(kind: Type) -> FieldKind:
     return "long" if kind is Type.LONG else "string"
 
 
-def check_histograms(e: Emitter, arguments: Sequence[Argument], node: Print) -> None:
+def evaluate(e: Emitter, parts: Sequence[Expr | Histogram]) -> list[Value | StrVal | Counters]:
+    """The values, in order; a histogram's counters are copied where its turn comes."""
+    plain = [p for p in parts if not isinstance(p, Histogram)]
+    if len(plain) == len(parts):
+        return [*expressions.emit_all(e, plain)]
+    kept: list[Cell | Buffer | Counters] = []
+    for part in parts:
+        if isinstance(part, Histogram):
+            kept.append(snapshot(e, part))
+        elif type_of(part) is Type.LONG:
+            kept.append(e.cell(expressions.emit_long(e, part)))
+        else:
+            buffer = e.buffer()
+            e.copy_to_buffer(buffer, expressions.emit_text(e, part))
+            kept.append(buffer)
+    return [e.get(k) if isinstance(k, Cell) else e.text_of(k) if isinstance(k, Buffer) else k for k in kept]
+
+
+def snapshot(e: Emitter, histogram: Histogram) -> Counters:
     """An empty histogram is a soft error here, where its place is known."""
     from probelang.llvm import aggregates
 
-    for argument in arguments:
-        if argument.histogram is not None:
-            index = argument.parts[1:] if argument.histogram[2] else None
-            count = aggregates.extract(e, Extract("count", argument.histogram[0], index, (), node.at))
-            e.fail_if(e.compare("eq", count, 0), aggregates.EMPTY, node.at)
+    layout = aggregates.layout_of(e, histogram.variable)
+    place = aggregates.histogram_layout(layout, histogram)
+    counters = Counters(e.reserve(8 * place.buckets), 8 * place.buckets)
+    count = e.cell(0)
+
+    def copy(stat: Pointer) -> None:
+        e.set(count, e.load(e.offset(stat, layout.count)))
+        e.copy(e.at(counters.offset), counters.size, e.offset(stat, place.offset))
+
+    aggregates.with_stat(e, histogram.variable, histogram.index, histogram.at, copy)
+    e.fail_if(e.compare("eq", e.get(count), 0), aggregates.EMPTY, histogram.at)
+    return counters
 
 
 # --------------------------------------------------------------------------------------------------- records
 
 
-def send(e: Emitter, record: int, values: Sequence[Value | StrVal]) -> None:
+def send(e: Emitter, record: int, values: Sequence[Value | StrVal | Counters]) -> None:
     if all(isinstance(v, Value) for v in values):
         send_longs(e, record, [v for v in values if isinstance(v, Value)])
     else:
@@ -162,25 +196,44 @@ def send_longs(e: Emitter, record: int, values: Sequence[Value]) -> None:
     e.start(behind)
 
 
-def send_mixed(e: Emitter, record: int, values: Sequence[Value | StrVal]) -> None:
+def send_mixed(e: Emitter, record: int, values: Sequence[Value | StrVal | Counters]) -> None:
     """Composed in the frame; strings one behind the other."""
-    texts = [v for v in values if isinstance(v, StrVal)]
     fixed = HEADER + 8 * len(values)
     room = 64
-    while room < fixed + len(texts) * e.capacity:
+    while room < fixed + sum(longest(e, v) for v in values):
         room *= 2
-    base = e.reserve(2 * room)
+    # what lies behind `room` catches what only the verifier thinks possible
+    base = e.reserve(room + max(room, *(longest(e, v) for v in values)))
     e.store(e.at(base), heading(e, record))
     for i, value in enumerate(values):
-        e.store(e.at(base + HEADER + 8 * i), value if isinstance(value, Value) else e.mask(value.length))
+        e.store(e.at(base + HEADER + 8 * i), first_word(e, value))
     end = e.cell(fixed)
     for i, value in enumerate(values):
-        if isinstance(value, StrVal):
-            start = e.bits_and(e.get(end), room - 1)
-            length = e.bits_and(e.load(e.at(base + HEADER + 8 * i)), e.capacity - 1)
+        if isinstance(value, Value):
+            continue
+        start = e.bits_and(e.get(end), room - 1)
+        if isinstance(value, Counters):
+            e.copy(e.offset(e.at(base), start), value.size, e.at(value.offset))
+            e.set(end, e.add(start, value.size))
+        else:
+            length = e.mask(e.load(e.at(base + HEADER + 8 * i)))
             e.copy(e.offset(e.at(base), start), length, value.data)
             e.set(end, e.add(start, length))
     size = e.bits_and(e.get(end), 2 * room - 1)
     code = e.helper(RINGBUF_OUTPUT, e.map("events"), e.at(base), size, 0)
     with e.when(e.truth(code)):
         e.count("lost")
+
+
+def longest(e: Emitter, value: Value | StrVal | Counters) -> int:
+    """Bytes behind the fields."""
+    if isinstance(value, Value):
+        return 0
+    return value.size if isinstance(value, Counters) else e.capacity
+
+
+def first_word(e: Emitter, value: Value | StrVal | Counters) -> Operand:
+    """A long itself, or a length."""
+    if isinstance(value, Value):
+        return value
+    return value.size if isinstance(value, Counters) else e.mask(value.length)

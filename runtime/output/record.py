@@ -4,8 +4,8 @@
 
 Three forms: `compile_record` takes the fields as Python values, `compile_packed` the bytes of a record (layout in
 `probelang.artifact.manifest`), `compile_batch` those of many, which is how a million records a second go through.
-In `fields` an entry `user_symbol` is two longs (address, pid); an entry `histogram` is one long, followed by entries for
-the key; the n-th of them is of `record.histograms[n]`.
+In `fields` an entry `user_symbol` is two longs (address, pid); an entry `histogram` is a string of counters, the n-th of them
+of shape `record.histograms[n]`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Protocol, TypeAlias, cast
 
 from probelang.artifact.code import HistogramShape
 from probelang.artifact.manifest import Record
+from probelang.runtime.output.histogram import render_histogram
 from probelang.runtime.output.pieces import UNSIGNED, compile_pieces, native_template
-from probelang.runtime.store import Key, Value
+from probelang.runtime.store import Value
 
 HEADER_SIZE = 8  # u32 record, u32 cpu
 AT_ONCE = 64  # records that one format takes
@@ -27,10 +28,9 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
 class Resolver(Protocol):
-    """What a record only names. `key` None: a scalar aggregate."""
+    """What a record only names."""
 
     def symbol(self, address: int, pid: int, data: bool) -> bytes: ...
-    def histogram(self, variable: int, key: Key | None, shape: HistogramShape) -> bytes: ...
 
 
 def compile_record(record: Record, resolver: Resolver) -> Callable[[Fields], bytes]:
@@ -118,10 +118,10 @@ def _string_batch(record: Record, template: bytes) -> Callable[[Buffer, Sequence
 
 def compile_unpacker(record: Record) -> Callable[[Buffer, int], tuple[Value, ...]]:
     """The fields as Python values, for `compile_record` and for the arguments of a call or an error."""
-    codes = {"long": "q", "histogram": "q", "string": "I4x", "user_symbol": "qq", "user_symbol_data": "qq"}
+    codes = {"long": "q", "histogram": "I4x", "string": "I4x", "user_symbol": "qq", "user_symbol_data": "qq"}
     layout = struct.Struct("<" + "".join(codes[kind] for kind in record.fields))
     read, size = layout.unpack_from, layout.size
-    strings = [place for place, kind in enumerate(_value_kinds(record)) if kind == "string"]
+    strings = [place for place, kind in enumerate(_value_kinds(record)) if kind in ("string", "histogram")]
     match strings:
         case []:
             return read
@@ -179,11 +179,9 @@ def _argument_plan(record: Record, resolver: Resolver) -> list[Callable[[Fields]
                 plan.append(_symbol_taker(resolver, place, kind == "user_symbol_data"))
                 place += 2
             case "histogram":
-                variable, shape, key = record.histograms[histogram]
+                plan.append(_histogram_taker(record.histograms[histogram], place))
                 histogram += 1
-                plan.append(_histogram_taker(resolver, variable, shape, place + 1, len(key)))
-                place += 1 + len(key)
-                entry += len(key)
+                place += 1
     return plan
 
 
@@ -200,10 +198,10 @@ def _symbol_taker(resolver: Resolver, place: int, data: bool) -> Callable[[Field
     return take
 
 
-def _histogram_taker(
-    resolver: Resolver, variable: int, shape: HistogramShape, start: int, size: int
-) -> Callable[[Fields], Value]:
+def _histogram_taker(shape: HistogramShape, place: int) -> Callable[[Fields], Value]:
     def take(fields: Fields) -> Value:
-        return resolver.histogram(variable, tuple(fields[start : start + size]) or None, shape)
+        counters = fields[place]
+        assert isinstance(counters, bytes)
+        return render_histogram(shape, struct.unpack(f"<{len(counters) // 8}Q", counters))
 
     return take
