@@ -23,10 +23,7 @@ LINTERS := lint-style lint-format lint-mypy lint-pyright
 lint: $(LINTERS)
 lint-style: setup
 	.venv/bin/ruff check .
-lint-docs: setup
-	$(PYTHON) -m tests.docs.functions_page
-
-format: setup
+lint-format: setup
 	.venv/bin/ruff format --check .
 lint-mypy: setup
 	.venv/bin/mypy

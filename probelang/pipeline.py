@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from probelang.diag import CompileError, Diagnostic, InternalError
-from probelang.diag.invocation import NestedTooDeeply
 from probelang.options import Options
 from probelang.source import SourceFile
 
@@ -71,6 +70,8 @@ def phase(name: str, source: SourceFile, hooks: Hooks) -> Generator[None]:
     except (CompileError, Stop, BrokenPipeError):
         raise
     except RecursionError:
+        from probelang.diag.invocation import NestedTooDeeply
+
         raise CompileError([NestedTooDeeply(path=source.name)]) from None
     except Exception as error:
         raise InternalError(name) from error

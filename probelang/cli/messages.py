@@ -21,10 +21,12 @@ class Messages:
 
     def show(self, diagnostics: Sequence[Diagnostic]) -> None:
         """Writes what is to be shown, each diagnostic once."""
+        chosen = [d for d in dict.fromkeys(diagnostics) if self.warnings or d.severity == "error"]
+        if not chosen:
+            return
         from probelang.diag.render import COLOURS, PLAIN, render_json, render_text
 
         stream = self.stream or sys.stderr
-        chosen = [d for d in dict.fromkeys(diagnostics) if self.warnings or d.severity == "error"]
         palette = COLOURS if wants_colours(stream) else PLAIN
         stream.write(render_json(chosen) if self.json else render_text(chosen, palette))
         stream.flush()

@@ -1,0 +1,1 @@
+create table t(a,b); with recursive n(i) as (select 1 union all select i+1 from n where i<2000) insert into t select i, hex(randomblob(i % 50)) from n; select count(*), sum(length(b)) from t; select a from t where b like '00%' limit 1;
