@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from dataclasses import fields, is_dataclass
-from functools import cache
-from typing import TypeAlias
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import TypeAlias, get_args
 
 from probelang.artifact.code import Expr, Handler, Histogram, Stmt
 
 Node: TypeAlias = Expr | Stmt | Histogram
 
 
-@cache
-def _names(kind: Hashable) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(kind)) if isinstance(kind, type) and is_dataclass(kind) else ()
+_NAMES: dict[str, tuple[str, ...]] = {
+    kind.__name__: tuple(f.name for f in fields(kind))
+    for kind in (*get_args(Expr), *get_args(Stmt), Histogram)
+}
 
 
 def nodes(*roots: object) -> Iterator[Node]:
@@ -29,7 +29,8 @@ def nodes(*roots: object) -> Iterator[Node]:
             pending.extend(reversed(node))
         elif isinstance(node, Expr | Stmt | Histogram):
             yield node
-            pending.extend(getattr(node, name) for name in reversed(_names(type(node))))
+            names = _NAMES[type(node).__name__]
+            pending.extend(getattr(node, name) for name in reversed(names))
 
 
 def handler_nodes(handler: Handler) -> Iterator[Node]:

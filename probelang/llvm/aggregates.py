@@ -22,6 +22,7 @@ from probelang.artifact.code import (
 )
 from probelang.artifact.histogram import LOG_ZERO
 from probelang.artifact.manifest import BssStorage, HistogramLayout, MapStorage, StatLayout
+from probelang.diag import InternalError
 from probelang.llvm import arrays, expressions, globals
 from probelang.llvm.builder import Bit, Pointer, Value
 from probelang.llvm.emitter import Cell, Emitter
@@ -34,7 +35,7 @@ EMPTY = "empty aggregate"
 def layout_of(e: Emitter, variable: int) -> StatLayout:
     storage = e.module.program.storages[variable]
     if not isinstance(storage, BssStorage | MapStorage) or storage.stats is None:
-        raise AssertionError(f"variable {variable} is no aggregate of the kernel half")
+        raise InternalError(f"variable {variable} is no aggregate of the kernel half")
     return storage.stats
 
 
@@ -175,7 +176,7 @@ def extract(e: Emitter, node: Extract) -> Value:
         e.set(count, e.load(e.offset(stat, layout.count)))
         for cell, field in zip((first, second, third), fields, strict=False):
             if field is None:
-                raise AssertionError(f"the layout has no field for @{node.op}")
+                raise InternalError(f"the layout has no field for @{node.op}")
             e.set(cell, e.load(e.offset(stat, field)))
 
     with_stat(e, node.variable, node.index, node.at, use)
@@ -230,7 +231,7 @@ def bucket_count(e: Emitter, node: BucketCount) -> Value:
 
 def storage_map(storage: object) -> MapStorage:
     if not isinstance(storage, MapStorage):
-        raise AssertionError("a histogram that the kernel half does not hold")
+        raise InternalError("a histogram that the kernel half does not hold")
     return storage
 
 
@@ -253,4 +254,4 @@ def histogram_layout(layout: StatLayout, histogram: Histogram) -> HistogramLayou
     for place in layout.histograms:
         if place.shape == histogram.shape:
             return place
-    raise AssertionError("a histogram that the layout does not have")
+    raise InternalError("a histogram that the layout does not have")

@@ -8,11 +8,12 @@ inside an RCU read section, because the user half may take it away.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from probelang.artifact.code import Assign, Call, Contains, Delete, Element, Expr, Step, Type
 from probelang.artifact.manifest import BssStorage, KeyField, MapStorage
+from probelang.diag import InternalError
 from probelang.llvm import expressions, globals, sharedtext
 from probelang.llvm.builder import Label, Pointer, Value
 from probelang.llvm.emitter import COMM, MAP_DELETE, MAP_LOOKUP, MAP_UPDATE, Emitter, StrVal
@@ -26,7 +27,7 @@ ATTEMPTS = 3  # inserting and looking up again, while others delete what we inse
 def storage_of(e: Emitter, variable: int) -> MapStorage:
     storage = e.module.program.storages[variable]
     if not isinstance(storage, MapStorage):
-        raise AssertionError(f"variable {variable} is no array of the kernel half")
+        raise InternalError(f"variable {variable} is no array of the kernel half")
     return storage
 
 
@@ -34,7 +35,7 @@ def storage_of(e: Emitter, variable: int) -> MapStorage:
 
 
 @contextmanager
-def key(e: Emitter, storage: MapStorage, index: Sequence[Expr]) -> Iterator[Pointer]:
+def key(e: Emitter, storage: MapStorage, index: Sequence[Expr]) -> Generator[Pointer, None, None]:
     """The key in memory, for the duration of the block. The index is evaluated first, left to right."""
     with e.temporaries():
         values = evaluate_index(e, index)
@@ -54,7 +55,9 @@ def written_in_place(e: Emitter, expr: Expr) -> bool:
 
 
 @contextmanager
-def key_of(e: Emitter, storage: MapStorage, values: Sequence[Value | StrVal | Call]) -> Iterator[Pointer]:
+def key_of(
+    e: Emitter, storage: MapStorage, values: Sequence[Value | StrVal | Call]
+) -> Generator[Pointer, None, None]:
     with e.key_memory(max(storage.key_size, 8)) as memory:
         for field, value in zip(storage.key, values, strict=True):
             write_field(e, e.offset(memory, field.offset), field, value)
@@ -100,7 +103,7 @@ def fill(e: Emitter, place: Pointer, size_bytes: int) -> None:
 
 
 @contextmanager
-def live_map(e: Emitter, storage: MapStorage, missing: Label) -> Iterator[Pointer]:
+def live_map(e: Emitter, storage: MapStorage, missing: Label) -> Generator[Pointer, None, None]:
     """The hash map itself; in the block of an array of maps, the one that is live."""
     if not storage.swap:
         yield e.map(storage.map)
@@ -123,7 +126,9 @@ def live_map(e: Emitter, storage: MapStorage, missing: Label) -> Iterator[Pointe
 
 
 @contextmanager
-def element(e: Emitter, variable: int, index: Sequence[Expr], at: int, insert: bool) -> Iterator[Pointer]:
+def element(
+    e: Emitter, variable: int, index: Sequence[Expr], at: int, insert: bool
+) -> Generator[Pointer, None, None]:
     """Pointer to an element's value. Missing: with `insert` it is made (full: soft error), else the block is skipped."""
     storage = storage_of(e, variable)
     with e.temporaries():
@@ -140,7 +145,7 @@ def element_of(
     values: Sequence[Value | StrVal | Call],
     at: int,
     insert: bool,
-) -> Iterator[Pointer]:
+) -> Generator[Pointer, None, None]:
     missing, behind, full = e.fresh("missing"), e.fresh("behind"), e.fresh("full")
     with key_of(e, storage, values) as memory:
         with live_map(e, storage, missing) as live:
@@ -234,7 +239,7 @@ def evaluate_both(
     values = evaluate_index(e, (*index, value))
     last = values.pop()
     if not isinstance(last, Value):
-        raise AssertionError("a string assigned to a long")
+        raise InternalError("a string assigned to a long")
     return values, last
 
 

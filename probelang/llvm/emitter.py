@@ -20,11 +20,12 @@ Sources: kernel/bpf/verifier.c; include/uapi/linux/bpf.h for the numbers of help
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from probelang.artifact.code import Expr
+from probelang.diag import InternalError
 from probelang.llvm.builder import Argument, Bit, Builder, Label, Operand, Pointer, Value, constant, typed
 from probelang.llvm.frame import REGISTERS, TEXT_HEADER
 from probelang.llvm.module import FRAME_SIZE, KFUNCS, Module
@@ -170,7 +171,7 @@ class Emitter(Builder):
             offset = (self.module.routine_top + alignment - 1) // alignment * alignment
             self.module.routine_top = offset + size_bytes
             if self.module.routine_top > self.module.header.routines_end:
-                raise AssertionError("the routines' memory in the frame is used up")
+                raise InternalError("the routines' memory in the frame is used up")
             return offset
         offset = (self.top + alignment - 1) // alignment * alignment
         self.top = offset + size_bytes
@@ -178,7 +179,7 @@ class Emitter(Builder):
         return offset
 
     @contextmanager
-    def temporaries(self) -> Iterator[None]:
+    def temporaries(self) -> Generator[None, None, None]:
         """Scratch memory reserved inside is free again behind."""
         top = self.top
         yield
@@ -190,7 +191,7 @@ class Emitter(Builder):
         return Pointer(self.assign(f"phi ptr {pairs}"))
 
     @contextmanager
-    def key_memory(self, size_bytes: int) -> Iterator[Pointer]:
+    def key_memory(self, size_bytes: int) -> Generator[Pointer, None, None]:
         """Memory for a map key (or any small block): in the frame; on the stack of a simple handler."""
         size = (size_bytes + 7) // 8 * 8
         if not self.simple:
@@ -210,7 +211,7 @@ class Emitter(Builder):
         self.keys.append(place)
 
     @contextmanager
-    def stack_word(self) -> Iterator[Pointer]:
+    def stack_word(self) -> Generator[Pointer, None, None]:
         """8 bytes on the stack, of handlers with a frame too, for what the kernel takes only from there."""
         word = self.words.pop() if self.words else self.alloca(8)
         yield word
@@ -288,7 +289,7 @@ class Emitter(Builder):
     # -------------------------------------------------------------------------------- blocks and loops
 
     @contextmanager
-    def when(self, condition: Bit) -> Iterator[None]:
+    def when(self, condition: Bit) -> Generator[None, None, None]:
         """The block runs if `condition` holds."""
         yes, behind = self.fresh("then"), self.fresh("endif")
         self.branch_if(condition, yes, behind)
@@ -309,7 +310,9 @@ class Emitter(Builder):
         self.start(behind)
 
     @contextmanager
-    def loop(self, turns: Operand, exhausted: Callable[[], None] | None = None) -> Iterator[LoopState]:
+    def loop(
+        self, turns: Operand, exhausted: Callable[[], None] | None = None
+    ) -> Generator[LoopState, None, None]:
         """Runs the block up to `turns` times (a bpf_iter_num). Leave with `stop`/`stop_if`; `exhausted` writes what happens when
         the turns are used up (default: as stop). A soft error inside leaves the loop properly; nothing else may jump out."""
         iterator = self.open_iterator(turns)
@@ -394,7 +397,7 @@ class Emitter(Builder):
     def start_aside(self, label: Label) -> None:
         """Begins a block that nothing falls into."""
         if not self.terminated:
-            raise AssertionError("an aside block starts where control falls through")
+            raise InternalError("an aside block starts where control falls through")
         self.lines.append(f"{label}:")
         self.terminated = False
         self.current = label
@@ -447,7 +450,7 @@ class Emitter(Builder):
         """Calls a kfunc without result (bpf_rcu_read_lock, ...)."""
         self.module.kfuncs[name] = None
         if KFUNCS[name][0] != "void":
-            raise AssertionError(f"{name} has a result")
+            raise InternalError(f"{name} has a result")
         self.put(f"call void @{name}({', '.join(typed(a) for a in arguments)})")
 
     def routine(
@@ -528,7 +531,7 @@ class Emitter(Builder):
             return self.load(word)
 
     @contextmanager
-    def rcu(self, wanted: bool) -> Iterator[None]:
+    def rcu(self, wanted: bool) -> Generator[None, None, None]:
         """An RCU read section: what the outer map gives stays valid in a sleepable program."""
         if wanted:
             self.module.need("rcu_kfuncs")

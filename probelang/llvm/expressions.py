@@ -40,10 +40,12 @@ from probelang.artifact.code import (
     Unary,
     type_of,
 )
+from probelang.diag import InternalError
 from probelang.diag.kernel import HistogramAsText
 from probelang.layout.walk import nodes
 from probelang.llvm import aggregates, arrays, functions, globals, prints
 from probelang.llvm.builder import Bit, Label, Predicate, Value
+from probelang.llvm.cut import cut_literal
 from probelang.llvm.emitter import Buffer, Cell, Emitter, StrVal
 
 Result: TypeAlias = Value | StrVal
@@ -57,14 +59,14 @@ INSTRUCTIONS = {
 def emit_long(e: Emitter, expr: Expr) -> Value:
     value = emit(e, expr)
     if not isinstance(value, Value):
-        raise AssertionError(f"a long was expected of {type(expr).__name__}")
+        raise InternalError(f"a long was expected of {type(expr).__name__}")
     return value
 
 
 def emit_text(e: Emitter, expr: Expr) -> StrVal:
     value = emit(e, expr)
     if not isinstance(value, StrVal):
-        raise AssertionError(f"a string was expected of {type(expr).__name__}")
+        raise InternalError(f"a string was expected of {type(expr).__name__}")
     return value
 
 
@@ -74,7 +76,7 @@ def emit(e: Emitter, expr: Expr) -> Result | None:
         case Number():
             return Value(str(expr.value))
         case Text():
-            return e.literal(expr.value)
+            return e.literal(cut_literal(expr.value, e.string_size))
         case Local():
             slot = e.locals[expr.slot]
             return e.get(slot) if isinstance(slot, Cell) else e.text_of(slot)
@@ -138,7 +140,7 @@ def emit_all(e: Emitter, exprs: Sequence[Expr]) -> list[Result]:
     for i, expr in enumerate(exprs):
         value = emit(e, expr)
         if value is None:
-            raise AssertionError("an operand without value")
+            raise InternalError("an operand without value")
         held.append(hold(e, value, exprs[i + 1 :]))
     return [get() for get in held]
 
@@ -186,7 +188,7 @@ def emit_arithmetic(e: Emitter, expr: Unary | Binary | Logical) -> Value:
         case Binary():
             left, right = emit_all(e, (expr.left, expr.right))
             if not isinstance(left, Value) or not isinstance(right, Value):
-                raise AssertionError("arithmetic on strings")
+                raise InternalError("arithmetic on strings")
             return operate(e, expr.op, left, right, expr.at)
         case _:
             assert_never(expr)
@@ -223,7 +225,7 @@ def emit_compare(e: Emitter, expr: Compare) -> Value:
         return strings.compare(e, expr.op, left, right)
     if isinstance(left, Value) and isinstance(right, Value):
         return e.widen(e.compare(PREDICATES[expr.op], left, right))
-    raise AssertionError("comparison of a long with a string")
+    raise InternalError("comparison of a long with a string")
 
 
 def emit_truth(e: Emitter, expr: Expr) -> Value:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from probelang.artifact.code import Contains, Delete, Expr, Foreach, Local, Scalar, Type, type_of
 from probelang.artifact.manifest import KeyField, MapStorage
+from probelang.diag import InternalError
 from probelang.diag.kernel import SortedForeach
 from probelang.llvm import arrays, expressions, globals, statements
 from probelang.llvm.builder import Pointer, Value
@@ -185,7 +186,7 @@ def skip_unmatched(b: Emitter, storage: MapStorage, wanted: Wanted) -> None:
 
                 same = b.truth(strings.compare(b, "==", value, b.text_of(slot)))
             else:
-                raise AssertionError("a key and a slice of different types")
+                raise InternalError("a key and a slice of different types")
         with b.when(b.negate(same)):
             b.ret(0)
 

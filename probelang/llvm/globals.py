@@ -29,6 +29,7 @@ from probelang.artifact.code import (
 )
 from probelang.artifact.manifest import BssStorage
 from probelang.builtins.table import overloads
+from probelang.diag import InternalError
 from probelang.layout.walk import nodes
 from probelang.llvm import arrays, expressions, sharedtext
 from probelang.llvm.builder import AtomicOp, Operand, Pointer, Value
@@ -42,7 +43,7 @@ def storage_pointer(e: Emitter, variable: int) -> Pointer:
     """Where a scalar lies in `.bss`."""
     storage = e.module.program.storages[variable]
     if not isinstance(storage, BssStorage):
-        raise AssertionError(f"variable {variable} is no scalar of the kernel half")
+        raise InternalError(f"variable {variable} is no scalar of the kernel half")
     return e.module.bss(storage.offset)
 
 
@@ -61,7 +62,7 @@ def put(e: Emitter, target: Cell | Buffer, value: Value | StrVal | None) -> None
     elif isinstance(target, Buffer) and isinstance(value, StrVal):
         e.copy_to_buffer(target, value)
     else:
-        raise AssertionError("a value and a variable of different types")
+        raise InternalError("a value and a variable of different types")
 
 
 def put_variable(e: Emitter, target: Local | Scalar, value: Value | StrVal) -> None:
@@ -94,11 +95,11 @@ def assign_local(e: Emitter, node: Assign, target: Local) -> Value | StrVal:
         from probelang.llvm import strings
 
         if not isinstance(value, StrVal) or not isinstance(slot, Buffer):
-            raise AssertionError("`.=` on a long")
+            raise InternalError("`.=` on a long")
         value = strings.concat(e, [e.text_of(slot), value])
     elif node.op != "=":
         if not isinstance(value, Value) or not isinstance(slot, Cell):
-            raise AssertionError("arithmetic on a string")
+            raise InternalError("arithmetic on a string")
         value = expressions.operate(e, node.op, e.get(slot), value, node.at)
     put(e, slot, value)
     return e.text_of(slot) if isinstance(slot, Buffer) else value_of(value)
@@ -106,7 +107,7 @@ def assign_local(e: Emitter, node: Assign, target: Local) -> Value | StrVal:
 
 def value_of(value: Value | StrVal | None) -> Value | StrVal:
     if value is None:
-        raise AssertionError("a void value is used")
+        raise InternalError("a void value is used")
     return value
 
 
@@ -151,7 +152,7 @@ def step(e: Emitter, node: Step, want: bool = True) -> Value:
         case Local():
             slot = e.locals[node.target.slot]
             if not isinstance(slot, Cell):
-                raise AssertionError("`++` on a string")
+                raise InternalError("`++` on a string")
             old = e.get(slot)
             new = e.add(old, node.delta)
             e.set(slot, new)

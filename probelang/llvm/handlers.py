@@ -47,7 +47,7 @@ def write_program(module: Module, probe: KernelProbe, entry: Entry) -> None:
 
 def write_handler(module: Module, probe: KernelProbe, entry: Entry, frame: bool) -> None:
     source = module.program.source.probes[probe.index]
-    calls = {f: c for f, c in module.program.kernel_functions}
+    calls = dict(module.program.kernel_functions)
     own = [calls[f] for f in callees(handler_nodes(source.handler)) if f in calls]
     top = functions.memory_below(module, own)
     e = Emitter(module, "handler", entry.symbol, (("ctx", Pointer),), section=entry.section, top=top)
@@ -245,7 +245,6 @@ def begin_frame(e: Emitter) -> None:
     """The fixed words."""
     e.store(e.at(e.module.header.actions), e.module.options.limits.actions)
     e.store(e.at(e.module.header.flow), 0)
-    e.store(e.at(e.module.header.tokens), 0)
     e.store(e.at(e.module.header.tokens), 0)
 
 

@@ -6,6 +6,9 @@ Few passes, function by function: registers instead of stack slots, folding, dea
 or moves code between functions: the verifier has to recognise what was written.
 """
 
+# llvmlite has no type information; nothing of it leaves this module
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from functools import cache

@@ -10,7 +10,7 @@ itself is short and not preempted. Readers copy, and copy again if the word was 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from probelang.artifact.code import Assign, Element, Expr, Local, Scalar
@@ -40,7 +40,7 @@ def sequence_pointer(e: Emitter, variable: int) -> Pointer:
 
 
 @contextmanager
-def unpreempted(e: Emitter) -> Iterator[None]:
+def unpreempted(e: Emitter) -> Generator[None, None, None]:
     kfuncs = "preempt_kfuncs" in e.module.options.features
     if kfuncs:
         e.module.need("preempt_kfuncs")

@@ -25,6 +25,7 @@ from probelang.artifact.code import (
     Stmt,
     Try,
 )
+from probelang.diag import InternalError
 from probelang.llvm import aggregates, arrays, errors, expressions, foreach, globals
 from probelang.llvm.builder import Value
 from probelang.llvm.emitter import MAX_TURNS, Emitter, Jump, Jumps, LoopState, StrVal
@@ -64,7 +65,7 @@ def emit(e: Emitter, stmt: Stmt) -> None:
 
 def jump_to(e: Emitter, target: Jump | None) -> None:
     if target is None:
-        raise AssertionError("break or continue outside of a loop")
+        raise InternalError("break or continue outside of a loop")
     e.jump(target)
 
 

@@ -10,6 +10,7 @@ import operator
 from collections.abc import Sequence
 
 from probelang.llvm.builder import Predicate, Value
+from probelang.llvm.cut import cut_literal
 from probelang.llvm.emitter import Emitter, StrVal
 from probelang.llvm.text import comparison
 from probelang.llvm.text.compose import Composition, buffer_offset
@@ -26,16 +27,11 @@ def concat(e: Emitter, parts: Sequence[StrVal]) -> StrVal:
     """All parts one behind the other, cut once at the end."""
     literals = [part.literal for part in parts]
     if all(literal is not None for literal in literals):
-        return e.literal(cut(b"".join(literal or b"" for literal in literals), e.string_size))
+        return e.literal(cut_literal(b"".join(literal or b"" for literal in literals), e.string_size))
     composition = Composition(e)
     for part in parts:
         composition.text(part)
     return composition.finish()
-
-
-def cut(text: bytes, string_size: int) -> bytes:
-    """A string known at compile time as it fits into a buffer."""
-    return text if len(text) < string_size else text[: string_size - 4] + b"..."
 
 
 def compare(e: Emitter, op: str, left: StrVal, right: StrVal) -> Value:
