@@ -27,7 +27,7 @@ else:
 Action = Callable[..., object]
 
 # Later phases walk the tree recursively, a few Python frames a level.
-MAX_DEPTH = 150
+MAX_DEPTH = 1000
 MAX_MISTAKES = 20
 # Rules that make no node, so add no depth.
 _FLAT = frozenset(("", "none", "one", "more", "bracketed", "group", "declared"))
@@ -168,8 +168,15 @@ class Parser:
         )
 
     def _unclosed(self) -> str:
+        closed = 0
         for value in reversed(self._values):
-            if isinstance(value, Token) and value.kind in ("{", "(", "["):
+            if not isinstance(value, Token):
+                continue
+            if value.kind in ("}", ")", "]"):
+                closed += 1
+            elif value.kind in ("{", "(", "[") and closed:
+                closed -= 1
+            elif value.kind in ("{", "(", "["):
                 line, column = value.span.line_column
                 return f"the `{value.text}` of line {line}, column {column} is not closed"
         return ""
