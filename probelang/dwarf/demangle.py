@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 Demangler = Callable[[bytes], str]
 RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
@@ -20,6 +20,8 @@ MARKS = re.compile(r" \[clone [^]]*\]|\[abi:[^]]*\]")
 QUALIFIERS = re.compile(r"(?: const| volatile| &&?| noexcept)+$")
 # most names: no template, no return type, no operator; the bracket groups of the parameters do not matter then
 SIMPLE = re.compile(r"((?:(?!operator\b)[\w~]+(?:::|(?=\()))+)\([^()\[\]]*\)(?: const)?$")
+# matching and showing a name ask for it twice
+CACHED_NAMES = 1 << 17
 LIBRARIES = ("libstdc++.so.6", "libc++abi.so.1")
 
 
@@ -57,6 +59,7 @@ def _as_text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
+@lru_cache(CACHED_NAMES)
 def demangle(name: bytes) -> str:
     """The C++ name of a symbol, with its parameter list; other names as they are."""
     if not name.startswith(b"_Z"):
@@ -64,6 +67,7 @@ def demangle(name: bytes) -> str:
     return _demangler()(name)
 
 
+@lru_cache(CACHED_NAMES)
 def plain_name(demangled: str) -> str:
     """Without parameter list, return type, ABI tags and clone marks: `ns::cls::f`."""
     simple = SIMPLE.match(demangled)

@@ -47,9 +47,12 @@ class AliasTable:
                     entry = Definition(name, declaration, file, library)
                     self.definitions.setdefault(name, []).append(entry)
 
-    def find(self, components: tuple[syntax.Component, ...]) -> list[Use]:
-        """The aliases that a point means; empty when it is none."""
-        for length in range(len(components), 0, -1):
+    def find(self, components: tuple[syntax.Component, ...], plain: bool = False) -> list[Use]:
+        """The aliases that a point means; empty when it is none. `plain`: parts with arguments belong to no alias (else they
+        are taken for a mistake about one)."""
+        arguments = [i for i, c in enumerate(components) if c.argument is not None]
+        longest = arguments[0] if plain and arguments else len(components)
+        for length in range(longest, 0, -1):
             pattern = wildcard(dotted(components[:length]))
             matching = [name for name in self.definitions if pattern.fullmatch(name)]
             if matching:

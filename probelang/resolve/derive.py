@@ -113,8 +113,10 @@ class Deriver:
         return found
 
     def _uses(self, components: tuple[syntax.Component, ...]) -> list[Use]:
-        uses = self.aliases.find(components)
-        if (not uses and components[0].name not in families.heads()) or has_wildcard(components[:1]):
+        """The aliases that a point means. Libraries are asked only about what no family begins with."""
+        is_family = components[0].name in families.heads()
+        uses = self.aliases.find(components, plain=is_family)
+        if (not uses and not is_family) or has_wildcard(components[:1]):
             self.load_aliases(components)
             uses = self.aliases.find(components)
         return uses

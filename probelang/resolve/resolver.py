@@ -48,7 +48,7 @@ def resolve(
         session.mistakes.append(names.NoProbes())
     if session.mistakes:
         raise CompileError(session.mistakes)
-    return ResolveResult(session.finish(probes), tuple(session.deriver.warnings))
+    return ResolveResult(session.finish(probes), tuple(dict.fromkeys(session.deriver.warnings)))
 
 
 @dataclass(slots=True)

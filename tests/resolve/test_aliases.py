@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from probelang import resolved as program
-from probelang.artifact.points import FunctionPoint, LifecyclePoint, TimerPoint
+from probelang.artifact.points import FunctionPoint, LifecyclePoint, ProcessPoint, TimerPoint
 from probelang.diag import names
 from tests.resolve.conftest import Mistakes, Resolve
 
@@ -50,6 +50,13 @@ def test_a_suffix_goes_to_the_points_of_the_alias(resolved: Resolve) -> None:
 def test_a_suffix_with_an_argument(resolved: Resolve) -> None:
     (probe,) = resolved("probe al = timer {} probe al.s(2) {}").program.probes
     assert probe.point == TimerPoint(2_000_000_000)
+
+
+def test_an_alias_beside_a_family_of_its_first_name(resolved: Resolve) -> None:
+    script = 'probe process.begin = end {} probe process.begin {} probe process("{pie}").begin {}'
+    first, second = resolved(script).program.probes
+    assert first.point == LifecyclePoint("end")
+    assert isinstance(second.point, ProcessPoint)
 
 
 def test_a_suffix_that_does_not_fit(mistakes: Mistakes) -> None:
