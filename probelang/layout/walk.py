@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import TypeAlias, get_args
+from typing import TypeAlias, cast, get_args
 
 from probelang.artifact.code import Expr, Handler, Histogram, Stmt
 
@@ -22,11 +22,11 @@ _NAMES: dict[str, tuple[str, ...]] = {
 
 def nodes(*roots: object) -> Iterator[Node]:
     """All nodes, parents first. None and plain data are skipped."""
-    pending = list(reversed(roots))
+    pending: list[object] = [*reversed(roots)]
     while pending:
         node = pending.pop()
         if isinstance(node, tuple):
-            pending.extend(reversed(node))
+            pending.extend(reversed(cast("tuple[object, ...]", node)))
         elif isinstance(node, Expr | Stmt | Histogram):
             yield node
             names = _NAMES[type(node).__name__]

@@ -216,20 +216,22 @@ def assign_long(e: Emitter, node: Assign, target: Element, want: bool) -> Value:
     with e.temporaries():
         change = globals.change_of(node) if node.op == "=" else None
         if change is not None:
-            values = evaluate_index(e, target.index)
+            value, values = Value("0"), evaluate_index(e, target.index)
         else:
             values, value = evaluate_both(e, target.index, node.value)
         with element_of(e, target.variable, storage, values, node.at, insert=True) as pointer:
             if change is not None:
-                rewrite = change
-                value = globals.exchange(
-                    e, pointer, lambda old: globals.evaluate_with(e, target, old, rewrite)
-                )[1]
+                value = rewrite(e, pointer, target, change)
             else:
                 value = globals.apply(e, pointer, node.op, value, node.at, want)
             if want:
                 e.set(result, value)
     return e.get(result) if want else Value("0")
+
+
+def rewrite(e: Emitter, pointer: Pointer, target: Element, change: Expr) -> Value:
+    """`a[k] = e` where e reads a[k]: one atomic step; the new value."""
+    return globals.exchange(e, pointer, lambda old: globals.evaluate_with(e, target, old, change))[1]
 
 
 def evaluate_both(
