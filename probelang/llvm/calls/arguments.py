@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from probelang.artifact.code import Call, Piece
-from probelang.diag.kernel import UnknownRegister
+from probelang.diag import InternalError
 from probelang.llvm.builder import Value
 from probelang.llvm.calls.lowering import Lowering, Result, Values, known, narrow, number, text
 from probelang.llvm.calls.memory import read_number
@@ -47,12 +47,9 @@ REGISTER_NAMES = register_names()
 def register(signed: bool) -> Lowering:
     def lower(e: Emitter, values: Values, call: Call) -> Result:
         name = text(values, 0).literal
-        place = REGISTER_NAMES.get(name.decode("utf-8", "replace")) if name is not None else None
-        if place is None:
-            shown = "" if name is None else name.decode("utf-8", "replace")
-            span = e.module.program.source.spans[call.at]
-            e.module.diagnostics.append(UnknownRegister(span=span, name=shown, builtin=call.name))
-            return Value("0")
+        if name is None:
+            raise InternalError(f"`{call.name}` of a name that is no literal")
+        place = REGISTER_NAMES[name.decode("utf-8", "replace")]  # the checker knows them all
         wide, first, bits = place
         return narrow(e, e.shift_right(e.register(wide), first), bits, signed)
 
@@ -115,8 +112,8 @@ def no_argument(e: Emitter, which: Value, at: int) -> None:
 
 
 def syscall_number(e: Emitter, values: Values, call: Call) -> Result:
-    """sys_enter(registers, number)"""
-    return e.context_word(1)
+    """sys_enter(registers, number) and sys_exit(registers, result): the number stands in the registers of both."""
+    return e.kernel_word(e.add(e.context_word(0), REGISTERS["orig_rax"]))
 
 
 def syscall_return(e: Emitter, values: Values, call: Call) -> Result:
