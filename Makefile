@@ -37,8 +37,10 @@ format: setup
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
+# compiled here, because the checkout may be read-only or Python told not to write bytecode when probelang starts
 setup:
 	@.ci/setup $(STAMP)
+	@$(PYTHON) -m compileall -q probelang probelang/runtime
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
