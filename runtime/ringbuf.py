@@ -83,7 +83,8 @@ class RingReader:
                 continue
             stride, number = _stride(length), words[word + 2]
             guess = guesses.get(number, 1)
-            count = min(guess, (available - at) // stride)
+            # a last record may reach beyond what was asked for, never beyond what was produced
+            count = max(1, min(guess, (available - at) // stride))
             if count > 1:
                 count = self._count_alike(word, stride >> 2, count, length, number)
             guesses[number] = min(guess * 2, _LONGEST_RUN) if count >= guess else max(count, 2)
@@ -95,7 +96,6 @@ class RingReader:
             else:
                 last = -1
                 runs.append((number, range(at + _FIELDS, at + _FIELDS + count * stride, stride)))
-            # a last record may reach beyond what was asked for, never beyond what was produced
             at += count * stride
         return at, runs
 
