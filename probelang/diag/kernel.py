@@ -82,18 +82,3 @@ class TooLarge(Diagnostic):
 
     def help(self) -> str:
         return "make it smaller, use a smaller string size (-S), or move it to a timer or end probe"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownRegister(Diagnostic):
-    """`name` is empty where the argument is no literal."""
-
-    code = "E0507"
-    name: str
-    builtin: str
-
-    def title(self) -> str:
-        return f"`{self.name}` is no register" if self.name else f"`{self.builtin}` needs the name as a literal"
-
-    def help(self) -> str:
-        return 'registers are named as in assembly: `register("rdi")`, `register("eax")`, `register("r8d")`'

@@ -48,13 +48,15 @@ class StrVal:
     """A string: where its bytes are (no NUL behind them), and how many; `length` is below the capacity in every case that
     the verifier can think of. `literal`: known at compile time. The memory may be a variable's own: copy before
     anything can change it. `offset`: of the frame buffer whose string this is, for routines. `padded`: so many
-    bytes (a multiple of 8) may be read from `data`, and behind the string they are zero: compare or copy them whole."""
+    bytes (a multiple of 8) may be read from `data`, and behind the string they are zero: compare or copy them whole.
+    `remote`: the verifier does not know that the memory is ours: only helpers that copy kernel memory may read it."""
 
     data: Pointer
     length: Value
     literal: bytes | None = None
     offset: int | None = None
     padded: int = 0
+    remote: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ def equals(e: Emitter, left: StrVal, right: StrVal) -> Value:
         if left.padded:
             return _same_words(e, left, literal + b"\0")
         if len(literal) <= INLINE_BYTES:
+            left = e.in_frame(left) if left.remote else left
             return _same_bytes(e, left, literal)
     a, b = buffer_offset(e, left), buffer_offset(e, right)
     return e.routine("text_equal", ("a", "b"), comparison.equal, a, b)

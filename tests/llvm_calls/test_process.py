@@ -62,6 +62,15 @@ def test_one_handler_on_many_functions_knows_which_was_hit(run: Run) -> None:
     assert "at!at" in found.lines
 
 
+def test_names_of_many_sites_are_strings_like_others(run: Run) -> None:
+    found = run(
+        'probe process("{target}").function("work"), process("{target}").function("a*") {\n'
+        '  if (ppfunc() == "work") println(sprintf("%s|%6s", ppfunc(), substr(ppfunc(), 1, 2)), isinstr(pp(), "work"))\n'
+        '  n[ppfunc()]++ }\nglobal n probe end { println(n["work"], n["at"]) }'
+    )
+    assert found.lines == ["work|    or1", "15"]
+
+
 def test_return_value(run: Run) -> None:
     found = run('probe process("{target}").function("work").return { println(returnval()) }')
     assert found.lines[0] == str(11 - 7 + 4000000000 + 33 - 44 - 3 - 77 + 88)

@@ -54,9 +54,12 @@ class Bench(Machine):
     """A machine for code made by these functions, which need to know where its buffers are."""
 
     def __init__(
-        self, make: Callable[[Callable[[], list[int]]], dict[str, Routine]], string_size: int = 256
+        self,
+        make: Callable[[Callable[[], list[int]]], dict[str, Routine]],
+        string_size: int = 256,
+        patterns: Sequence[bytes] = (),
     ) -> None:
-        super().__init__(make(lambda: self.buffers), string_size)
+        super().__init__(make(lambda: self.buffers), string_size, patterns)
 
     def text(self, name: str, *arguments: int | bytes) -> bytes:
         """The string that the code gives."""

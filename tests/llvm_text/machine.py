@@ -26,6 +26,7 @@ from probelang.llvm.emitter import Emitter
 from probelang.llvm.machine import assemble
 from probelang.llvm.module import Module
 from probelang.options import Options
+from probelang.regex import compile_pattern
 from probelang.runtime import bpf
 from probelang.runtime.load import load_object
 
@@ -44,9 +45,10 @@ ERROR = -77  # result where the code has raised a soft error
 F_MMAPABLE = 1 << 10
 
 
-def empty_program(string_size: int) -> Program:
+def empty_program(string_size: int, patterns: Sequence[bytes]) -> Program:
     """A program without probes, for modules that hold only routines."""
-    source = typed.Program((), (), (), (), (), ())
+    automata = tuple(compile_pattern(pattern) for pattern in patterns)
+    source = typed.Program((), (), (), automata, (), ())
     words = tuple((name, 8 * i) for i, name in enumerate(("state", "lost", "skipped", "errors", "cut")))
     return Program(source, (), (), (), (), (), (), words, 64, (), None, text_capacity(string_size))
 
@@ -55,11 +57,13 @@ class Machine:
     """See the module. Strings among the arguments go into buffers 0, 1, ... of the frame, whose offsets the routine gets."""
 
     def __init__(
-        self, routines: Mapping[str, Routine], string_size: int = 256, sleepable: bool = False
+        self, routines: Mapping[str, Routine], string_size: int = 256, patterns: Sequence[bytes] = ()
     ) -> None:
         self.names = list(routines)
         self.string_size = string_size
-        self.module = Module(empty_program(string_size), Options(limits=Limits(string_size=string_size)))
+        self.module = Module(
+            empty_program(string_size, patterns), Options(limits=Limits(string_size=string_size))
+        )
         base = self.module.frame_end
         self.arguments = base
         self.buffers = [base + 128 + i * self.module.header.buffer_size for i in range(BUFFERS)]
@@ -73,7 +77,7 @@ class Machine:
         )
         manifest = Manifest(
             VERSION, "0", self.module.options.limits, (), (), (), (), (), (), maps,
-            (ProgramSpec("main", "raw_tp/main", "host", sleepable),), (), self.module.manifest_constants(), self.module.program.words,
+            (ProgramSpec("main", "raw_tp/main", "host"),), (), self.module.manifest_constants(), self.module.program.words,
         )  # fmt: skip
         code, _, _ = assemble(self.module.text())
         data = finish_object(code, manifest, self.module.infos, list(self.module.kfuncs), frame_size)

@@ -185,8 +185,7 @@ def chosen_text(e: Emitter, texts: list[bytes], index: Value) -> StrVal:
     row = e.shift_left(limit(e, index, len(texts) - 1), 3)
     place = e.offset(e.read_only(e.module.table(rows)), row)
     start, length = e.load(place, bits=32), e.load(e.offset(place, 4), bits=32)
-    # only ever read by a helper, which checks for itself
-    return StrVal(e.offset(e.read_only(0), e.bits_and(start, TEXT_OFFSET_MASK)), e.mask(length))
+    return StrVal(e.offset(e.read_only(0), e.bits_and(start, TEXT_OFFSET_MASK)), e.mask(length), remote=True)
 
 
 def is_return(e: Emitter, values: Values, call: Call) -> Result:

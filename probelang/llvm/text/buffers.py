@@ -50,6 +50,8 @@ def opaque(e: Emitter, value: Operand) -> Value:
 
 def limit(e: Emitter, value: Operand, highest: int) -> Value:
     """min(value, highest), unsigned, in a form that the verifier follows."""
+    if isinstance(value, int):
+        return Value(str(min(value, highest)))
     hidden = opaque(e, value)
     return opaque(e, e.select(e.compare("ugt", hidden, highest), highest, hidden))
 

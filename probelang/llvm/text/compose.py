@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from probelang.llvm.builder import Operand, Value
+from probelang.llvm.cut import ELLIPSIS
 from probelang.llvm.emitter import Buffer, Emitter, StrVal
 from probelang.llvm.frame import TEXT_HEADER
 from probelang.llvm.text.buffers import (
@@ -21,8 +22,6 @@ from probelang.llvm.text.buffers import (
     set_length,
     text_at,
 )
-
-ELLIPSIS = b"..."
 
 
 class Composition:

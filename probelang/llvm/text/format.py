@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from probelang.artifact.code import Piece
 from probelang.llvm.builder import Operand, Value
+from probelang.llvm.cut import cut_literal
 from probelang.llvm.emitter import Emitter, StrVal
 from probelang.llvm.frame import TEXT_HEADER
 from probelang.llvm.text import escapes, numbers
@@ -40,7 +41,7 @@ PLAIN = Piece("s")
 def format_text(e: Emitter, pieces: Sequence[Piece], values: Sequence[Result], at: int) -> StrVal:
     """`values` in the order in which the pieces take them. `at`: the place of faults of %m."""
     if not values:
-        return e.literal(b"".join(piece.text for piece in pieces))
+        return e.literal(cut_literal(b"".join(piece.text for piece in pieces), e.string_size))
     if len(values) == 1 and all(
         (piece.kind == "text" and not piece.text) or is_plain(piece) for piece in pieces
     ):
