@@ -13,6 +13,7 @@ from probelang.artifact.points import FunctionPoint, SyscallPoint
 from probelang.layout.program import SiteText
 from probelang.llvm.builder import Operand, Pointer, Value
 from probelang.llvm.calls.lowering import Lowering, Result, Values, known, number
+from probelang.llvm.cut import cut_literal
 from probelang.llvm.emitter import (
     COMM,
     CPU,
@@ -163,7 +164,10 @@ def site_text(choose: Callable[[SiteText], str]) -> Lowering:
     """A text that each site has. Known at compile time where the handler has one site."""
 
     def lower(e: Emitter, values: Values, call: Call) -> Result:
-        texts = [choose(site).encode("utf-8", "surrogateescape") for site in e.module.program.sites]
+        texts = [
+            cut_literal(choose(site).encode("utf-8", "surrogateescape"), e.string_size)
+            for site in e.module.program.sites
+        ]
         site = e.site()
         only = known(site)
         if only is not None:
@@ -177,10 +181,8 @@ def chosen_text(e: Emitter, texts: list[bytes], index: Value) -> StrVal:
     """Text number `index`, through a table of `u32 offset, u32 length` in read-only memory."""
     if len(set(texts)) == 1:
         return e.literal(texts[0])
-    longest = e.string_size - 1
     rows = b"".join(
-        e.module.literal(text).to_bytes(4, "little") + min(len(text), longest).to_bytes(4, "little")
-        for text in texts
+        e.module.literal(text).to_bytes(4, "little") + len(text).to_bytes(4, "little") for text in texts
     )
     row = e.shift_left(limit(e, index, len(texts) - 1), 3)
     place = e.offset(e.read_only(e.module.table(rows)), row)
