@@ -91,7 +91,7 @@ def improve(
     again = e.fresh("better")
     e.branch_if(better(value, e.bits_xor(first, domain)), again, behind)
     e.start(again)
-    with e.loop(ATTEMPTS) as loop:
+    with e.loop(ATTEMPTS, plain_turns=64) as loop:
         old = e.load(place)
         e.stop_if(loop, e.negate(better(value, e.bits_xor(old, domain))))
         seen = e.compare_exchange(place, old, e.bits_xor(value, domain))

@@ -122,7 +122,7 @@ class Emitter(Builder):
         self.high = top
         self.error_labels: list[Label] = []
         self.error_cells: tuple[Cell, Cell, Cell] | None = None  # of a simple handler
-        self.iterators: list[Pointer] = []
+        self.iterators: list[Pointer | None] = []  # of open loops; None: a counted one
         self.loop_depth = 0
         self.entry_kind = ""  # of handlers: uprobe, profile, exec, fork, exit, syscall, alive
         self.first_site = 0
@@ -313,18 +313,27 @@ class Emitter(Builder):
 
     @contextmanager
     def loop(
-        self, turns: Operand, exhausted: Callable[[], None] | None = None
+        self, turns: Operand, exhausted: Callable[[], None] | None = None, plain_turns: int = 0
     ) -> Generator[LoopState, None, None]:
         """Runs the block up to `turns` times (a bpf_iter_num). Leave with `stop`/`stop_if`; `exhausted` writes what happens when
-        the turns are used up (default: as stop). A soft error inside leaves the loop properly; nothing else may jump out."""
-        iterator = self.open_iterator(turns)
+        the turns are used up (default: as stop). A soft error inside leaves the loop properly; nothing else may jump out.
+        `plain_turns`: on a kernel without iterators a counted loop of so many turns will do, each of which the verifier walks
+        through; without that the loop is a mistake of the user's there."""
+        counter: Pointer | None = None
+        iterator: Pointer | None = None
+        if plain_turns and self.lacks("iterators"):
+            counter = self.alloca_word()
+            self.store(counter, 0, volatile=False)
+            self.iterators.append(None)
+        else:
+            iterator = self.open_iterator(turns)
         state = LoopState(Value(""), self.fresh("head"), self.fresh("done"))
-        body, over, behind = self.fresh("turn"), self.fresh("over"), self.fresh("behind")
+        over, behind = self.fresh("over"), self.fresh("behind")
         self.start(state.head)
-        word = Pointer(self.assign(f"call ptr @bpf_iter_num_next(ptr {iterator})"))
-        self.branch_if(self.is_null(word), over, body)
-        self.start(body)
-        state.index = self.load(word, bits=32)
+        if counter is not None:
+            state.index = self.count_turn(counter, plain_turns, over)
+        elif iterator is not None:
+            state.index = self.next_turn(iterator, over)
         pad = self.push_error_pad()
         yield state
         if not self.terminated:
@@ -343,8 +352,30 @@ class Emitter(Builder):
             self.branch(behind)
         self.start(behind)
 
-    def destroy(self, iterator: Pointer) -> None:
-        self.put(f"call void @bpf_iter_num_destroy(ptr {iterator})")
+    def next_turn(self, iterator: Pointer, over: Label) -> Value:
+        """The turn's number, from the iterator; the verifier knows nothing of it."""
+        body = self.fresh("turn")
+        word = Pointer(self.assign(f"call ptr @bpf_iter_num_next(ptr {iterator})"))
+        self.branch_if(self.is_null(word), over, body)
+        self.start(body)
+        return self.load(word, bits=32)
+
+    def count_turn(self, counter: Pointer, turns: int, over: Label) -> Value:
+        body = self.fresh("turn")
+        number = self.load(counter, volatile=False)
+        self.branch_if(self.compare("uge", number, turns), over, body)
+        self.start(body)
+        self.store(counter, self.add(number, 1), volatile=False)
+        return number
+
+    def lacks(self, feature: str) -> bool:
+        """Whether this kernel is known not to have it (nothing is known when compiling for any kernel)."""
+        features = self.module.options.features
+        return bool(features) and feature not in features
+
+    def destroy(self, iterator: Pointer | None) -> None:
+        if iterator is not None:
+            self.put(f"call void @bpf_iter_num_destroy(ptr {iterator})")
 
     def stop(self, loop: LoopState) -> None:
         """Leaves the innermost loop."""

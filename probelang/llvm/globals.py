@@ -137,7 +137,7 @@ def apply(e: Emitter, pointer: Pointer, op: str, value: Value, at: int, want: bo
 def exchange(e: Emitter, pointer: Pointer, change: Callable[[Value], Value]) -> tuple[Value, Value]:
     """Old and new value of a word that `change` is applied to until nobody came in between."""
     old_cell, new_cell = e.cell(), e.cell()
-    with e.loop(ATTEMPTS) as loop:
+    with e.loop(ATTEMPTS, plain_turns=64) as loop:
         old = e.load(pointer)
         e.set(old_cell, old)
         e.set(new_cell, change(old))

@@ -188,7 +188,7 @@ def define_search(module: Module) -> None:
     r = Emitter(module, "simple", "find_frame", (("slot", Value),))
     key = r.alloca(8)
     number, wrapped = r.cell(Value("%slot")), r.cell(0)
-    with r.loop(MAX_FRAMES) as loop:
+    with r.loop(MAX_FRAMES, plain_turns=64) as loop:
         r.set(number, r.add(r.get(number), 1))
         r.store(key, r.get(number))
         frame = r.helper_pointer(MAP_LOOKUP, r.map("frames"), key)

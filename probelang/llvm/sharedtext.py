@@ -21,6 +21,7 @@ from probelang.llvm.emitter import MAP_LOOKUP, MAP_UPDATE, Buffer, Emitter, StrV
 
 SPINS = 1 << 14  # a writer holds the word for some ten nanoseconds, or until it is scheduled again
 ATTEMPTS = 1 << 12
+PLAIN = 8  # of both, on kernels without iterators
 ANY_SEQUENCE = -1  # odd, so never the number of a string at rest: write whatever is there now
 
 
@@ -53,7 +54,7 @@ def unpreempted(e: Emitter) -> Generator[None, None, None]:
 def read_stable(e: Emitter, word: Pointer, copy: Callable[[], None]) -> Value:
     """Runs `copy` until the sequence word was even and the same before and after; that number."""
     seen = e.cell()
-    with e.loop(SPINS) as loop:
+    with e.loop(SPINS, plain_turns=PLAIN) as loop:
         before = e.load(word)
         e.set(seen, before)
         copy()
@@ -69,7 +70,7 @@ def write_exclusive(e: Emitter, word: Pointer, expected: Value, write: Callable[
     result = e.cell(0)
     anything = e.cell(e.widen(e.compare("eq", expected, ANY_SEQUENCE)))
     wanted = e.cell(expected)
-    with e.loop(SPINS) as loop:
+    with e.loop(SPINS, plain_turns=PLAIN) as loop:
         with e.when(e.truth(e.get(anything))):
             e.set(wanted, e.bits_and(e.load(word), -2))
         with unpreempted(e):
@@ -232,7 +233,7 @@ def assign_scalar(e: Emitter, node: Assign, target: Scalar, stored: Buffer) -> N
         return
     old, sequence = e.buffer(), e.cell()
     appended = Held(e, text)
-    with e.loop(ATTEMPTS) as loop, e.temporaries():
+    with e.loop(ATTEMPTS, plain_turns=PLAIN) as loop, e.temporaries():
         e.set(sequence, read_scalar(e, target.variable, old))
         e.copy_to_buffer(stored, rewrite(e, node, target, old, change, appended.get()))
         done = write_scalar(e, target.variable, e.text_of(stored), e.get(sequence))
@@ -251,7 +252,11 @@ def assign_element(e: Emitter, node: Assign, target: Element, stored: Buffer) ->
         text = e.in_frame(last if isinstance(last, StrVal) else expressions.emit_text(e, node.value))
     appended = Held(e, text)
     old, sequence = e.buffer(), e.cell(ANY_SEQUENCE)
-    with arrays.key_of(e, storage, values) as memory, e.loop(ATTEMPTS) as loop, e.temporaries():
+    with (
+        arrays.key_of(e, storage, values) as memory,
+        e.loop(ATTEMPTS, plain_turns=PLAIN) as loop,
+        e.temporaries(),
+    ):
         if node.op == "=" and change is None:
             e.copy_to_buffer(stored, appended.get())
         else:

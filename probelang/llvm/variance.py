@@ -39,7 +39,7 @@ def write_routine(r: Emitter, arguments: list[Value]) -> None:
         r.set(number[0], r.bits_or(r.shift_left(r.get(number[0]), 1), bit))
         return top
 
-    with r.loop(128):
+    with r.loop(128, plain_turns=128):
         r.set(rest, r.bits_or(r.shift_left(r.get(rest), 1), double(0)))
         r.set(quotient, r.shift_left(r.get(quotient), 1))
         with r.when(r.compare("uge", r.get(rest), r.get(divisor))):

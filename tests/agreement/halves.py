@@ -54,14 +54,20 @@ def run_user(text: str, limits: Limits = LIMITS) -> Outcome:
 
 
 def run_kernel(
-    text: str, target: Target, features: frozenset[str], limits: Limits = LIMITS, hits: int = 1
+    text: str,
+    target: Target,
+    features: frozenset[str],
+    limits: Limits = LIMITS,
+    hits: int = 1,
+    threads: int = 1,
+    ring_bytes: int = 1 << 20,
 ) -> Outcome:
-    """`text` has its probe at POINT."""
+    """`text` has its probe at POINT, which each thread of the process hits `hits` times."""
     program = at_target(check_text(text).program, target)
     options = Options(limits=limits, features=features)
     compiled = compile_program(lay_out(program, options), options)
     outcome = Outcome()
-    command = (target.path, str(hits))
-    run_options = RunOptions(features, command=command, ring_bytes=1 << 20)
+    command = (target.path, str(hits), str(threads))
+    run_options = RunOptions(features, command=command, ring_bytes=ring_bytes)
     run(compiled.manifest, compiled.code, run_options, RecordingSink(outcome))
     return outcome
