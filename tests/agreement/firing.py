@@ -31,8 +31,8 @@ int main(int count, char **words) {  /* calls, threads */
 
 def build(folder: Path) -> Target:
     (folder / "fire.c").write_text(SOURCE)
-    command = ["gcc", "-O1", "-o", folder / "fire", folder / "fire.c", "-lpthread"]
-    subprocess.run(command, check=True)
+    source, program = str(folder / "fire.c"), str(folder / "fire")
+    subprocess.run(["gcc", "-O1", "-o", program, source, "-lpthread"], check=True)
     return Target(str(folder / "fire"), function_offset(folder / "fire", "fire"))
 
 

@@ -20,8 +20,8 @@ from tests.check.scripts import check_text
 HIT = 'probe process("P").function("f")'
 
 
-def layout_of(text: str, **limits: int) -> Program:
-    return lay_out(check_text(text).program, Options(limits=Limits(**limits)))
+def layout_of(text: str, nesting: int = 10) -> Program:
+    return lay_out(check_text(text).program, Options(limits=Limits(nesting=nesting)))
 
 
 def storages(text: str) -> dict[str, object]:
