@@ -53,14 +53,12 @@ class LocalUse:
 
 @dataclass(slots=True, eq=False)
 class FunctionUse:
-    """`chain` index order is that of the program; `returns`: a `return` with a value was seen."""
+    """`chain` index order is that of the program."""
 
     declared: resolved.Function
     locals: dict[str, LocalUse]
     parameters: tuple[LocalUse, ...]
     result: Cell = field(default_factory=Cell)
-    returns: bool = False
-    bare_returns: list[Span] = field(default_factory=list[Span])
     targets: Targets | None = None
     reached: bool = False
 
@@ -98,19 +96,23 @@ class Body:
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """All globals and functions, by name. `elide`: what nothing uses may be left out."""
+    """All globals and functions, by name. `elide`: what nothing uses may be left out. `library_files` do not see the
+    script's globals: a name that a script chooses must not take over a local of the library."""
 
     globals: tuple[GlobalUse, ...]
     functions: tuple[FunctionUse, ...]
     builtins: Mapping[tuple[str, int], Builtin]
     by_name: dict[str, list[GlobalUse]]
     by_signature: dict[tuple[str, int], list[FunctionUse]]
+    library_files: frozenset[str] = frozenset()
     elide: bool = True
 
     def find_global(self, name: str, file: str) -> GlobalUse | None:
         """A private one of this file before a public one."""
         found: GlobalUse | None = None
         for use in self.by_name.get(name, ()):
+            if file in self.library_files and not use.declared.library:
+                continue
             if use.declared.declaration.private:
                 if use.declared.file == file:
                     return use
@@ -153,7 +155,9 @@ def make_scope(
     by_signature: dict[tuple[str, int], list[FunctionUse]] = {}
     for function in functions:
         by_signature.setdefault((function.name, len(function.parameters)), []).append(function)
-    return Scope(globals_, functions, builtins, by_name, by_signature, elide)
+    declared = (*program.globals, *program.functions)
+    library_files = frozenset(d.file for d in declared if d.library)
+    return Scope(globals_, functions, builtins, by_name, by_signature, library_files, elide)
 
 
 def _function_use(function: resolved.Function) -> FunctionUse:
