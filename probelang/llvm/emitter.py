@@ -35,7 +35,8 @@ PROBE_READ_USER, PROBE_READ_KERNEL = 112, 113
 KTIME, CPU, PID_TGID, UID_GID, COMM, TASK = 5, 8, 14, 15, 16, 35
 RINGBUF_OUTPUT, RINGBUF_RESERVE, RINGBUF_SUBMIT = 130, 131, 132
 COPY_FROM_USER, TASK_BTF, FOR_EACH, ATTACH_COOKIE, TASK_PT_REGS = 148, 158, 164, 174, 175
-STACK_LIMIT = 192  # bytes of a simple handler for keys
+STACK_LIMIT = 128  # bytes of a simple handler for keys
+FAR = 32_000  # bytes; the offset of a load is 16 bits
 MAX_TURNS = 8 * 1024 * 1024  # BPF_MAX_LOOPS
 
 
@@ -163,8 +164,12 @@ class Emitter(Builder):
         return self.frame
 
     def at(self, offset: int) -> Pointer:
-        """Pointer to a fixed place of the frame."""
-        return self.offset(self.frame_pointer(), offset)
+        """Pointer to a fixed place of the frame. An instruction reaches 32 KiB; LLVM would compute what lies further once and
+        keep it, on a stack that is 512 bytes small, so every use of such a place computes it anew."""
+        frame = self.frame_pointer()
+        if offset > FAR:
+            frame = Pointer(self.assign(f'call ptr asm sideeffect "", "=r,0"(ptr {frame})'))
+        return self.offset(frame, offset)
 
     def reserve(self, size_bytes: int, alignment: int = 8) -> int:
         """Offset of scratch memory in the frame, valid until the enclosing `temporaries` ends. Contents undefined."""

@@ -20,6 +20,8 @@ CPU = "v3"
 
 @cache
 def _target() -> llvm.Target:
+    # LLVM ends the whole process when a function needs more stack than BPF has; we find that out ourselves (`stack_bytes`)
+    llvm.set_option("probelang", "-bpf-stack-size=1000000")
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     return llvm.Target.from_triple("bpf")
