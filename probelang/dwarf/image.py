@@ -143,7 +143,9 @@ def map_file(path: str) -> mmap.mmap:
     except ValueError:  # a NUL in the name
         raise BinaryError(FileUnreadable(path=path, reason="not a file name")) from None
     try:
-        return mmap.mmap(descriptor, 0, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE)
+        # shared: into a private mapping the kernel would put the breakpoints of every session that probes this file
+        # (kernel/events/uprobes.c, valid_vma), and we would decode those instead of the file's instructions
+        return mmap.mmap(descriptor, 0, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED)
     except (OSError, ValueError) as error:  # a folder or device; an empty file
         if os.path.isdir(path):
             raise BinaryError(FileUnreadable(path=path, reason="is a folder")) from error
