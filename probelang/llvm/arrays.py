@@ -219,6 +219,10 @@ def assign_long(e: Emitter, node: Assign, target: Element, want: bool) -> Value:
             value, values = Value("0"), evaluate_index(e, target.index)
         else:
             values, value = evaluate_both(e, target.index, node.value)
+        if change is not None and storage.swap:
+            value = rewrite_taken(e, node, target, values, change)
+            e.set(result, value)
+            return e.get(result)
         with element_of(e, target.variable, storage, values, node.at, insert=True) as pointer:
             if change is not None:
                 value = rewrite(e, pointer, target, change)
@@ -232,6 +236,26 @@ def assign_long(e: Emitter, node: Assign, target: Element, want: bool) -> Value:
 def rewrite(e: Emitter, pointer: Pointer, target: Element, change: Expr) -> Value:
     """`a[k] = e` where e reads a[k]: one atomic step; the new value."""
     return globals.exchange(e, pointer, lambda old: globals.evaluate_with(e, target, old, change))[1]
+
+
+def rewrite_taken(
+    e: Emitter, node: Assign, target: Element, values: Sequence[Value | StrVal | Call], change: Expr
+) -> Value:
+    """The same in an array that the user half may take: nothing may sleep in the read section, and e may read memory of the
+    process, so it is computed between two sections."""
+    storage = storage_of(e, target.variable)
+    old, new, done = e.cell(), e.cell(), e.cell()
+    with e.loop(globals.ATTEMPTS, plain_turns=globals.PLAIN) as loop:
+        e.set(old, 0)
+        with element_of(e, target.variable, storage, values, node.at, insert=False) as pointer:
+            e.set(old, e.load(pointer))
+        e.set(new, globals.evaluate_with(e, target, e.get(old), change))
+        e.set(done, 0)
+        with element_of(e, target.variable, storage, values, node.at, insert=True) as pointer:
+            seen = e.compare_exchange(pointer, e.get(old), e.get(new))
+            e.set(done, e.widen(e.compare("eq", seen, e.get(old))))
+        e.stop_if(loop, e.truth(e.get(done)))
+    return e.get(new)
 
 
 def evaluate_both(

@@ -130,6 +130,7 @@ class Emitter(Builder):
         self.has_cookie = False
         self.subject: Pointer | None = None  # a handler's subject task when it is not the current one
         self.sleepable = False
+        self.place = -1  # of the expression that is being written
         self.locals: list[Cell | Buffer] = []
         self.result: Cell | Buffer | None = None
         self.jumps = Jumps(Jump(Label("leave"), 0))
@@ -483,6 +484,18 @@ class Emitter(Builder):
     def count(self, word: str) -> None:
         """Adds 1 to a word of the runtime (`lost`, `cut`, ...)."""
         self.atomic("add", self.module.word(word), 1)
+
+    def count_cut(self) -> None:
+        """A string was cut short here."""
+        self.count("cut")
+        self.store(self.module.word("cut_at"), self.place + 1)
+
+    @contextmanager
+    def placed(self, at: int) -> Iterator[None]:
+        """What is written inside stands at place `at`."""
+        outer, self.place = self.place, at
+        yield
+        self.place = outer
 
     def kfunc(self, name: str, *arguments: Argument) -> None:
         """Calls a kfunc without result (bpf_rcu_read_lock, ...)."""

@@ -106,7 +106,8 @@ def emit(e: Emitter, expr: Expr) -> Result | None:
             prints.emit_print(e, expr)
             return Value("0")
         case Concat() | Matches() | Format() | Call():
-            return emit_library(e, expr)
+            with e.placed(expr.at):
+                return emit_library(e, expr)
         case _:
             assert_never(expr)
 

@@ -35,6 +35,7 @@ from probelang.llvm import arrays, expressions, sharedtext
 from probelang.llvm.builder import AtomicOp, Operand, Pointer, Value
 from probelang.llvm.emitter import Buffer, Cell, Emitter, StrVal
 
+PLAIN = 64  # attempts on kernels without iterators
 ATTEMPTS = 1 << 16  # a compare-and-exchange that loses as often has met a fault of ours, not bad luck
 ATOMIC: dict[str, AtomicOp] = {"+": "add", "-": "add", "&": "and", "|": "or", "^": "xor"}
 
@@ -77,15 +78,16 @@ def put_variable(e: Emitter, target: Local | Scalar, value: Value | StrVal) -> N
 
 def assign(e: Emitter, node: Assign, want: bool = True) -> Value | StrVal:
     """`want`: the value of the assignment is used."""
-    match node.target:
-        case Local():
-            return assign_local(e, node, node.target)
-        case Scalar() if node.type is Type.LONG:
-            return assign_long(e, node, node.target, want)
-        case Element() if node.type is Type.LONG:
-            return arrays.assign_long(e, node, node.target, want)
-        case _:
-            return sharedtext.assign(e, node, node.target)
+    with e.placed(node.at):
+        match node.target:
+            case Local():
+                return assign_local(e, node, node.target)
+            case Scalar() if node.type is Type.LONG:
+                return assign_long(e, node, node.target, want)
+            case Element() if node.type is Type.LONG:
+                return arrays.assign_long(e, node, node.target, want)
+            case _:
+                return sharedtext.assign(e, node, node.target)
 
 
 def assign_local(e: Emitter, node: Assign, target: Local) -> Value | StrVal:
@@ -137,7 +139,7 @@ def apply(e: Emitter, pointer: Pointer, op: str, value: Value, at: int, want: bo
 def exchange(e: Emitter, pointer: Pointer, change: Callable[[Value], Value]) -> tuple[Value, Value]:
     """Old and new value of a word that `change` is applied to until nobody came in between."""
     old_cell, new_cell = e.cell(), e.cell()
-    with e.loop(ATTEMPTS, plain_turns=64) as loop:
+    with e.loop(ATTEMPTS, plain_turns=PLAIN) as loop:
         old = e.load(pointer)
         e.set(old_cell, old)
         e.set(new_cell, change(old))
@@ -199,7 +201,7 @@ def bare(target: Expr) -> Expr:
         case Binary():
             return replace(target, at=0, left=bare(target.left), right=bare(target.right))
         case Concat():
-            return replace(target, parts=tuple(bare(p) for p in target.parts))
+            return replace(target, at=0, parts=tuple(bare(p) for p in target.parts))
         case Call():
             return replace(target, at=0, arguments=tuple(bare(a) for a in target.arguments))
         case _:

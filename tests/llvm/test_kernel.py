@@ -215,3 +215,12 @@ def test_everything_runs_without(feature: str, run: Runner) -> None:
 def test_counting_needs_no_iterators(run: Runner) -> None:
     text = f"global n, a {HIT} {{ n++; a[tid()] += 2; println(n) }} probe end {{ foreach (k in a) println(a[k]) }}"
     assert run(text, without=("iterators",), hits=2).text == "1\n2\n4\n"
+
+
+def test_an_array_that_a_timer_takes_may_grow_by_what_is_read_from_memory(run: Runner) -> None:
+    step = 'a[1] = a[1] + (user_long(register("rsp")) != -77)'
+    text = (
+        f"global a, total {HIT} {{ {step} }} probe timer.ms(1) {{ foreach (k in a) total += a[k]; delete a }} "
+        "probe end { println(total + a[1]) }"
+    )
+    assert run(text, hits=2000, threads=2).text == "4000\n"

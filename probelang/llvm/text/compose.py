@@ -124,7 +124,7 @@ def cut(e: Emitter, buffer: Buffer) -> None:
     for i, character in enumerate(ELLIPSIS):
         e.store(e.data(buffer, kept + i), character, bits=8)
     e.set_length(buffer, e.string_size - 1)
-    e.count("cut")
+    e.count_cut()
 
 
 def until_nul(e: Emitter, parameters: list[Value]) -> None:
