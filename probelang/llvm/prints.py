@@ -38,6 +38,7 @@ from probelang.llvm.emitter import (
 )
 
 HEADER = 8
+NO_WAKEUP = 1  # BPF_RB_NO_WAKEUP: the reader looks by itself every few milliseconds
 SYMBOLS: dict[str, FieldKind] = {"usymname": "user_symbol", "usymdata": "user_symbol_data"}
 
 
@@ -192,7 +193,7 @@ def send_longs(e: Emitter, record: int, values: Sequence[Value]) -> None:
     e.store(place, head, volatile=False)
     for i, value in enumerate(values):
         e.store(e.offset(place, HEADER + 8 * i), value, volatile=False)
-    e.helper(RINGBUF_SUBMIT, place, 0)
+    e.helper(RINGBUF_SUBMIT, place, NO_WAKEUP)
     e.start(behind)
 
 
@@ -220,7 +221,7 @@ def send_mixed(e: Emitter, record: int, values: Sequence[Value | StrVal | Counte
             e.copy(e.offset(e.at(base), start), length, value.data)
             e.set(end, e.add(start, length))
     size = e.bits_and(e.get(end), 2 * room - 1)
-    code = e.helper(RINGBUF_OUTPUT, e.map("events"), e.at(base), size, 0)
+    code = e.helper(RINGBUF_OUTPUT, e.map("events"), e.at(base), size, NO_WAKEUP)
     with e.when(e.truth(code)):
         e.count("lost")
 
