@@ -28,7 +28,7 @@ from probelang.runtime.targets import EXIT_PROGRAM, FORK_PROGRAM
 
 TICK_HZ = 250  # of `timer.profile` without a frequency
 _NOT_SUPPORTED = 524  # ENOTSUPP, which the kernel keeps to itself elsewhere
-_PARALLEL_FROM = 8
+_PARALLEL_FROM, _CLOSING_THREADS = 3, 32
 _SYS_MEMBARRIER = {"x86_64": 324, "aarch64": 283}.get(platform.machine(), 283)
 _MEMBARRIER_GLOBAL = 1
 
@@ -54,14 +54,25 @@ class Attachments:
             for attachment in reversed(held):
                 attachment.close()
         else:
-            from concurrent.futures import ThreadPoolExecutor
-
-            # each waits until its program runs nowhere, and all can wait at the same time
-            with ThreadPoolExecutor(32) as pool:
-                list(pool.map(os.close, reversed(fds)))
+            _close_together(fds)
         if self.must_wait:
             wait_for_programs()
             self.must_wait = False
+
+
+def _close_together(fds: list[int]) -> None:
+    """Each waits until its program runs nowhere any more, and all can wait at the same time."""
+    from threading import Thread
+
+    def close_some(first: int) -> None:
+        for fd in fds[first::_CLOSING_THREADS]:
+            os.close(fd)
+
+    threads = [Thread(target=close_some, args=(i,)) for i in range(min(_CLOSING_THREADS, len(fds)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def wait_for_programs() -> None:

@@ -53,7 +53,7 @@ EVERYTHING = Manifest(
     places=(Place("x.probe", 1, 2, "tok\udcffen"),),
     maps=(MapSpec("o", "array_of_maps", 4, 4, 1, template=MapSpec("i", "hash", 8, 8, 9)),),
     programs=(ProgramSpec("probe_0", "uprobe/probe_0", "uprobe", True),),
-    records=(Record("print", ("long", "histogram"), "", (Piece("d", width=-1),), ((0, LOG, (Type.LONG,)),)),),
+    records=(Record("print", ("long", "histogram"), "", (Piece("d", width=-1),), (LOG,)),),
     constants=(),
     words=(("state", 0), ("lost", 8)),
     features=("cookie",),
