@@ -42,7 +42,7 @@ from probelang.runtime.userhalf import UserHalf
 
 _POLL_S = 0.02  # programs do not wake the reader for every record
 _INTERRUPTED = 130  # exit status after a second signal, as of a shell's child
-_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 _BUSY_READS = 8  # of the ring buffer before timers and signals are looked at again
 
 
@@ -365,15 +365,24 @@ class Session:
         limits = self._manifest.limits
         return not limits.suppress_errors and self._errors() > limits.errors
 
+    def _report_cut_strings(self) -> None:
+        count, at = self._user_half.cut_strings
+        if self._word("cut"):
+            at = self._word("cut_at") - 1
+        if total := count + self._word("cut"):
+            where = place_text(self._manifest.places, at)
+            text = f"{total} strings were cut short{', one ' + where if where else ''} (longer with -S)"
+            self._sink.warn(text.encode("utf-8", "surrogateescape"))
+
     def _report_losses(self) -> None:
         for word, text in (
             ("lost", "%d records were lost: the buffer was full (larger with -s)"),
             ("skipped", "%d hits were skipped: no scratch memory was free"),
-            ("cut", "%d strings were cut short (longer with -S)"),
         ):
             count = self._word(word)
             if count:
                 self._sink.warn((text % count).encode())
+        self._report_cut_strings()
         dropped = self._services.speculations.dropped
         if dropped:
             self._sink.warn(b"%d speculative messages were dropped: too many were kept" % dropped)

@@ -85,6 +85,11 @@ class UserHalf:
 
         return run
 
+    @property
+    def cut_strings(self) -> tuple[int, int]:
+        """How many strings were cut short so far, and a place where (-1: none known)."""
+        return self._evaluator_made.cut_strings if self._evaluator_made else (0, -1)
+
     def _evaluator(self) -> Evaluator:
         if self._evaluator_made is None:
             from probelang.runtime.evaluate.evaluator import Evaluator

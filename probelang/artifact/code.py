@@ -142,6 +142,7 @@ class Concat:
     """`a . b . c` -> string; cut once, at the end."""
 
     parts: tuple[Expr, ...]
+    at: int
 
 
 @dataclass(frozen=True, slots=True)

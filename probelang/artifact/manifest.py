@@ -164,7 +164,8 @@ class ProbeSpec:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """`words`: offsets in `.bss` of the runtime's own u64: `state` (STATE_*), `lost` (records that did not fit), `skipped` (hits
-    not handled for want of scratch memory), `errors`, `cut` (strings cut short). `functions` are all of the program (the
+    not handled for want of scratch memory), `errors`, `cut` (strings cut short), `cut_at` (the place, plus 1, of one
+    of them). `functions` are all of the program (the
     user half calls them). `features`: what the kernel must have. `needs_targets`: programs read the hash map
     `targets` (u32 tgid -> u8) when `run:target` is 1."""
 

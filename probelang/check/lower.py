@@ -234,7 +234,7 @@ def _lower_assign(low: Lowering, body: Body, node: syntax.Assign) -> code.Expr:
 def _lower_binary(low: Lowering, body: Body, node: syntax.Binary) -> code.Expr:
     match node.op:
         case ".":
-            return code.Concat(_concatenated(low, body, node))
+            return code.Concat(_concatenated(low, body, node), low.at(node.op_span))
         case "&&" | "||" as op:
             if truth(node.left, body, low.run.scope) is (op == "||"):
                 return code.Number(int(op == "||"))

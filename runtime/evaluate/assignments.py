@@ -79,7 +79,7 @@ def _operation(environment: Environment, op: str, at: int) -> Operation:
     """`old op value` of a compound assignment."""
     if op == ".":
         cut = environment.cut
-        return lambda old, value: cut(_text(old) + _text(value))
+        return lambda old, value: cut(_text(old) + _text(value), at)
     function = BINARY[op]
 
     def apply(old: Value, value: Value) -> Value:

@@ -48,6 +48,11 @@ class Evaluator:
         if sys.getrecursionlimit() < needed:
             sys.setrecursionlimit(needed)
 
+    @property
+    def cut_strings(self) -> tuple[int, int]:
+        """How many strings were cut short so far, and a place where (-1: none known)."""
+        return self._environment.cuts, self._environment.cut_at
+
     def prepare(self, handler: Handler) -> Callable[[Context], None]:
         """What runs the handler once. Raises SoftError when the script made a mistake that nothing catches; after abort()
         it just returns, and `services.exit` has been called."""

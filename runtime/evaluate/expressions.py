@@ -65,8 +65,8 @@ class Compiler:
                 return _logical(self, expr)
             case code.Choose(condition, then, otherwise):
                 return _choose(self.long(condition), self.value(then), self.value(otherwise))
-            case code.Concat(parts):
-                return _concat(self.environment, [self.text(part) for part in parts])
+            case code.Concat(parts, at):
+                return _concat(self.environment, [self.text(part) for part in parts], at)
             case code.Matches(subject, automaton, negated):
                 return _matches(self.text(subject), self.environment.automata[automaton], negated)
             case code.Assign() | code.Step() | code.Accumulate():
@@ -130,9 +130,9 @@ def _choose(condition: LongCode, then: ValueCode, otherwise: ValueCode) -> Value
     return lambda frame: then(frame) if condition(frame) else otherwise(frame)
 
 
-def _concat(environment: Environment, parts: Sequence[TextCode]) -> TextCode:
+def _concat(environment: Environment, parts: Sequence[TextCode], at: int) -> TextCode:
     cut = environment.cut
-    return lambda frame: cut(b"".join([part(frame) for part in parts]))
+    return lambda frame: cut(b"".join([part(frame) for part in parts]), at)
 
 
 def _matches(subject: TextCode, automaton: Automaton, negated: bool) -> LongCode:

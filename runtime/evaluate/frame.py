@@ -68,7 +68,8 @@ StatementCode: TypeAlias = Callable[[Frame], int]
 
 @dataclass(slots=True)
 class Environment:
-    """What the code of a whole program is compiled against. `bodies`: functions compiled so far."""
+    """What the code of a whole program is compiled against. `bodies`: functions compiled so far; `cuts`: strings
+    that were cut short, one of them at place `cut_at`."""
 
     variables: Sequence[Variable]
     functions: Sequence[Function]
@@ -79,8 +80,14 @@ class Environment:
     output: Sink
     services: Services
     bodies: dict[int, StatementCode] = field(default_factory=dict[int, StatementCode])
+    cuts: int = 0
+    cut_at: int = -1
 
-    def cut(self, text: bytes) -> bytes:
-        """A string as it fits into a string buffer: too long a one ends in `...`."""
+    def cut(self, text: bytes, at: int = -1) -> bytes:
+        """A string as it fits into a string buffer: too long a one ends in `...`, which is counted, with the place `at`."""
         size = self.limits.string_size
-        return text if len(text) < size else text[: size - 4] + b"..."
+        if len(text) < size:
+            return text
+        self.cuts += 1
+        self.cut_at = at
+        return text[: size - 4] + b"..."

@@ -34,7 +34,8 @@ def output(compiler: Compiler, expr: code.Format | code.Print) -> ValueCode:
 
         return show
     cut = compiler.environment.cut
-    return lambda frame: cut(text(frame).partition(b"\0")[0])
+    at = expr.at
+    return lambda frame: cut(text(frame).partition(b"\0")[0], at)
 
 
 def _formatted(compiler: Compiler, expr: code.Format | code.Print) -> Callable[[Frame], bytes]:

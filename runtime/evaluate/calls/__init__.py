@@ -49,7 +49,7 @@ def call(compiler: Compiler, expr: code.Call) -> ValueCode:
             raise SoftError(cut(fault.message), at) from None
         if is_text:
             assert isinstance(result, bytes)
-            return cut(result)
+            return cut(result, at)
         return 0 if result is None else result
 
     return run
