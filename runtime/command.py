@@ -78,9 +78,12 @@ class Command:
 def _become(arguments: Sequence[str], held: int, failed: int) -> None:
     """The child's way to its program; never returns."""
     try:
-        # Python ignores SIGPIPE, and the session blocks signals: the command shall find neither
+        # Python ignores SIGPIPE, and the session listens for signals: the command shall find neither, but what the
+        # user ignores (nohup) stays ignored
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if os.read(held, 1) == _GO:
             os.execvp(arguments[0], list(arguments))

@@ -9,6 +9,8 @@ line (PROBELANG_DEBUG=1 shows the traceback).
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -19,30 +21,70 @@ from probelang.diag import CompileError
 DEEPEST_SCRIPT = 20_000  # frames of the compiler; Python's own limit of 1000 is reached by a sum of 300 terms
 
 EXIT_USAGE = 2
+EXIT_MACHINE = 3
 EXIT_INTERNAL = 70  # EX_SOFTWARE
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit status."""
     sys.setrecursionlimit(DEEPEST_SCRIPT)
+    open_closed_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = run_words(words)
         sys.stdout.flush()
         return status
     except UsageError as error:
-        sys.stderr.write(f"probelang: {error}\ntry `probelang --help`\n")
-        return EXIT_USAGE
+        return say(f"probelang: {error}\ntry `probelang --help`\n", EXIT_USAGE)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # whatever is still buffered has nowhere to go; without this Python complains at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 (no traceback may get out)
-        return report_bug(error)
+        return explain(error)
+
+
+def explain(error: Exception) -> int:
+    """Where the output could not be written that is no bug, in whatever phase it was."""
+    from probelang.diag import InternalError
+
+    cause = error.__cause__ if isinstance(error, InternalError) else error
+    if isinstance(cause, BrokenPipeError):
+        drop_output()
+        return EXIT_BROKEN_PIPE
+    if isinstance(cause, OSError) and cause.errno in UNWRITABLE:
+        drop_output()
+        return say(f"probelang: cannot write the output: {str(cause.strerror).lower()}\n", EXIT_MACHINE)
+    return report_bug(error)
+
+
+def open_closed_streams() -> None:
+    """Gives standard streams that were closed (`>&-`) something to be: otherwise the next file that is opened, perhaps a
+    map, would take their number. Writing to a closed standard output stays an error, as it is for every command."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            fd = os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+            if fd != number:
+                os.dup2(fd, number)
+                os.close(fd)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def drop_output() -> None:
+    """Whatever is still buffered has nowhere to go; without this Python complains at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(message: str, status: int) -> int:
+    """A last message, and the exit status even where it cannot be said."""
+    try:
+        sys.stderr.write(message)
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    return status
 
 
 def run_words(words: list[str]) -> int:
@@ -95,7 +137,8 @@ def run_command(given: Given) -> int:
 
                 return doctor(given)
     except CompileError as error:
-        messages.show(error.diagnostics)
+        with contextlib.suppress(OSError):  # nobody can be told
+            messages.show(error.diagnostics)
         return exit_status(error.diagnostics)
 
 
@@ -110,12 +153,10 @@ def report_bug(error: Exception) -> int:
     where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
     phase = f" in {error}" if isinstance(error, InternalError) and error.__cause__ else ""
     what = f"{type(cause).__name__}: {cause}".splitlines()[0]
-    sys.stderr.write(f"probelang: internal error at {where}{phase}, please report ({what})\n")
+    trace = "PROBELANG_DEBUG=1 shows where it comes from\n"
     if os.environ.get("PROBELANG_DEBUG"):
-        traceback.print_exception(error)
-    else:
-        sys.stderr.write("PROBELANG_DEBUG=1 shows where it comes from\n")
-    return EXIT_INTERNAL
+        trace = "".join(traceback.format_exception(error))
+    return say(f"probelang: internal error at {where}{phase}, please report ({what})\n{trace}", EXIT_INTERNAL)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -132,7 +133,19 @@ def open_output(path: str | None, stack: contextlib.ExitStack) -> BinaryIO:
     if path is None:
         return sys.stdout.buffer
     try:
-        return stack.enter_context(Path(path).open("wb"))
+        file = io.BufferedWriter(io.FileIO(path, "w"))
     except OSError as error:
-        reason = (error.strerror or "failed").lower()
-        raise CompileError([UnwritableFile(path=path, reason=reason)]) from None
+        raise CompileError([UnwritableFile(path=path, reason=str(error.strerror).lower())]) from None
+    stack.callback(close_output, path, file)
+    return file
+
+
+def close_output(path: str, file: BinaryIO) -> None:
+    """The last bytes may not fit any more."""
+    from probelang.diag import CompileError
+    from probelang.diag.invocation import UnwritableFile
+
+    try:
+        file.close()
+    except OSError as error:
+        raise CompileError([UnwritableFile(path=path, reason=str(error.strerror).lower())]) from None
