@@ -124,8 +124,12 @@ def _refusal(error: OSError, manifest: Manifest) -> Diagnostic:
         return ProbedFileMissing(path=str(error.filename))
     if isinstance(error, bpf.ProgramRefused) and error.log:
         symbol = str(error.filename)
-        probe = next((p.name for p in manifest.probes if symbol in p.programs), "")
-        return ProgramRefusedByKernel(program=symbol, log=error.log, probe=probe)
+        for probe in manifest.probes:
+            if symbol in probe.programs and 0 <= probe.at < len(manifest.places):
+                place = manifest.places[probe.at]
+                where = f"{place.file}:{place.line}:{place.column}"
+                return ProgramRefusedByKernel(program=symbol, log=error.log, probe=probe.name, place=where)
+        return ProgramRefusedByKernel(program=symbol, log=error.log)
     if error.errno in (errno.EPERM, errno.EACCES):
         return NotPermitted(action="load BPF programs")
     return RunFailed(action="load the BPF programs", reason=str(error.strerror).lower())

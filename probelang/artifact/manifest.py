@@ -153,12 +153,13 @@ class Constant:
 @dataclass(frozen=True, slots=True)
 class ProbeSpec:
     """One probe. Kernel half: `programs` (symbols) run it and `handler` is None; user half: `handler`. A FunctionPoint's
-    site i is attached with cookie i."""
+    site i is attached with cookie i. `at`: the place of the probe."""
 
     name: str
     point: Point
     programs: tuple[str, ...] = ()
     handler: Handler | None = None
+    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def make_manifest(module: Module) -> Manifest:
     kernel = {p.index: p for p in program.kernel}
     probes = tuple(
         ProbeSpec(p.name, p.point, tuple(e.symbol for e in kernel[i].entries) if i in kernel else (),
-                  None if runs_in_kernel(p.point) else p.handler)
+                  None if runs_in_kernel(p.point) else p.handler, p.handler.at)
         for i, p in enumerate(source.probes)
     )  # fmt: skip
     programs = [
