@@ -16,6 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# no test may fail for being slow: the machine is busy with others
+settings.register_profile("probelang", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("probelang")
 
 TIMEOUT_S = 60
 MISSING = pytest.StashKey[Counter[str]]()
