@@ -47,7 +47,9 @@ class Store(Protocol):
         """Raises ArrayOverflow."""
         ...
 
-    def update_element(self, variable: int, key: Key, change: Callable[[Value], Value]) -> tuple[Value, Value]:
+    def update_element(
+        self, variable: int, key: Key, change: Callable[[Value], Value]
+    ) -> tuple[Value, Value]:
         """Old (0 or empty when missing) and new value; raises ArrayOverflow."""
         ...
 
