@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from probelang import __version__
+from probelang.artifact.elf import read_elf
 from probelang.artifact.manifest import VERSION, Manifest, ProbeSpec, ProgramKind, ProgramSpec
 from probelang.artifact.object import finish_object
 from probelang.artifact.points import runs_in_kernel
@@ -51,7 +52,7 @@ def compile_program(program: Program, options: Options, want_assembly: bool = Fa
     check(module)
     ir = module.text()
     code, assembly, _ = machine.assemble(ir, want_assembly)
-    manifest = make_manifest(module)
+    manifest = make_manifest(module, constants_offset(code))
     finished = finish_object(code, manifest, module.infos, list(module.kfuncs), module.frame_size())
     return Compiled(finished, manifest, ir, assembly)
 
@@ -83,7 +84,12 @@ def check(module: Module) -> None:
         raise CompileError(found)
 
 
-def make_manifest(module: Module) -> Manifest:
+def constants_offset(code: bytes) -> int:
+    """Where the constants begin in `.rodata`; LLVM may have put something of its own before them."""
+    return next(s.value for s in read_elf(code).symbols if s.name == "constants")
+
+
+def make_manifest(module: Module, constants: int) -> Manifest:
     program, source = module.program, module.program.source
     kernel = {p.index: p for p in program.kernel}
     probes = tuple(
@@ -113,7 +119,7 @@ def make_manifest(module: Module) -> Manifest:
         maps=module.maps(),
         programs=tuple(programs),
         records=tuple(module.records),
-        constants=module.manifest_constants(),
+        constants=module.manifest_constants(constants),
         words=program.words,
         features=tuple(sorted(module.features)),
         needs_targets=bool(program.kernel),

@@ -211,6 +211,9 @@ def divide(e: Emitter, left: Value, right: Value, remainder: bool) -> Value:
     def with_sign(value: Value, sign: Value) -> Value:
         return e.sub(e.bits_xor(value, sign), sign)
 
+    if not right.lstrip("-").isdigit():
+        # a divisor that LLVM knows to be a power of two becomes a look-up in a table
+        right = e.opaque(right)
     left_sign, right_sign = e.shift_right(left, 63, signed=True), e.shift_right(right, 63, signed=True)
     dividend, divisor = with_sign(left, left_sign), with_sign(right, right_sign)
     if remainder:

@@ -156,8 +156,9 @@ class Module:
     def frame_size(self) -> int:
         return (self.frame_end + 63) // 64 * 64
 
-    def manifest_constants(self) -> tuple[Constant, ...]:
-        return tuple(Constant(name, offset) for name, offset in self.constants.items())
+    def manifest_constants(self, start: int) -> tuple[Constant, ...]:
+        """`start`: where `@constants` lies in `.rodata`."""
+        return tuple(Constant(name, start + offset) for name, offset in self.constants.items())
 
     def text(self) -> str:
         """The LLVM module."""

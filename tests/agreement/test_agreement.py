@@ -28,7 +28,7 @@ def compare(
     def check(script: Script) -> None:
         user = run_user(script.text("begin"))
         kernel = run_kernel(script.text(POINT), firing, kernel_features)
-        assert (kernel.text, kernel.errors) == (user.text, user.errors), script.text(POINT)
+        assert (kernel.data, kernel.errors) == (user.data, user.errors), script.text(POINT)
 
     return check
 
@@ -75,4 +75,4 @@ def test_corners(body: str, firing: Target, kernel_features: frozenset[str]) -> 
     head, _, code = body.rpartition("====\n")
     user = run_user(f"{head} probe begin {{\n{code}\n}}")
     kernel = run_kernel(f"{head} probe {POINT} {{\n{code}\n}}", firing, kernel_features)
-    assert (kernel.text, kernel.errors) == (user.text, user.errors)
+    assert (kernel.data, kernel.errors) == (user.data, user.errors)

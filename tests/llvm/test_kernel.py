@@ -224,3 +224,10 @@ def test_an_array_that_a_timer_takes_may_grow_by_what_is_read_from_memory(run: R
         "probe end { println(total + a[1]) }"
     )
     assert run(text, hits=2000, threads=2).text == "4000\n"
+
+
+def test_constants_are_found_where_llvm_has_put_them(firing: Target) -> None:
+    result = compiled(f"{HIT} {{ println(5 / ((tid() >> 255) | 1)) }}", firing)
+    elf = read_elf(result.code)
+    place = next(s.value for s in elf.symbols if s.name == "constants")
+    assert min(c.offset for c in result.manifest.constants) == place
