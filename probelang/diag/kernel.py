@@ -1,25 +1,10 @@
-"""What a process probe cannot do because it runs in the kernel, and only lowering finds out (E05xx)."""
+"""What a process probe cannot do because it runs in the kernel, beyond what the types say (E05xx)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from probelang.diag import Diagnostic
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SortedForeach(Diagnostic):
-    code = "E0501"
-    variable: str
-
-    def title(self) -> str:
-        return f"a process probe cannot sort `{self.variable}`"
-
-    def label(self) -> str:
-        return "sorted here"
-
-    def help(self) -> str:
-        return "move the loop to a timer or end probe, where arrays can be sorted; unsorted loops work everywhere"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +55,3 @@ class KernelTooOld(Diagnostic):
 
     def help(self) -> str:
         return f"Linux {self.kernel} or newer has it; on this kernel move the code to a timer or end probe"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TooLarge(Diagnostic):
-    code = "E0506"
-    what: str
-
-    def title(self) -> str:
-        return f"{self.what} is too large for a process probe"
-
-    def help(self) -> str:
-        return "make it smaller, use a smaller string size (-S), or move it to a timer or end probe"

@@ -491,7 +491,7 @@ class Emitter(Builder):
         self.store(self.module.word("cut_at"), self.place + 1)
 
     @contextmanager
-    def placed(self, at: int) -> Iterator[None]:
+    def placed(self, at: int) -> Generator[None, None, None]:
         """What is written inside stands at place `at`."""
         outer, self.place = self.place, at
         yield

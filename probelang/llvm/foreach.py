@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from probelang.artifact.code import Contains, Delete, Expr, Foreach, Local, Scalar, Type, type_of
 from probelang.artifact.manifest import KeyField, MapStorage
 from probelang.diag import InternalError
-from probelang.diag.kernel import SortedForeach
 from probelang.llvm import arrays, expressions, globals, statements
 from probelang.llvm.builder import Pointer, Value
 from probelang.llvm.emitter import (
@@ -39,9 +38,7 @@ Wanted = list["Cell | Buffer | None"]
 def emit_foreach(e: Emitter, stmt: Foreach) -> None:
     variable = e.module.program.source.variables[stmt.variable]
     if stmt.order is not None:
-        span = e.module.program.source.spans[stmt.at]
-        e.module.diagnostics.append(SortedForeach(span=span, variable=variable.name))
-        return
+        raise InternalError("the checker refuses to sort in a process probe")
     storage = arrays.storage_of(e, stmt.variable)
     wanted = hold_slice(e, stmt.slice)
     left = None if stmt.limit is None else e.cell(expressions.emit_long(e, stmt.limit))
