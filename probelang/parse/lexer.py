@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 else:
     mistakes = Deferred("probelang.diag.syntax")
 
-_SPACE = re.compile(r"(?:[ \t\r\n\v\f\0]++|//[^\n]*|\#[^\n]*|/\*(?:[^*]++|\*(?!/))*+\*/)++")
+# no possessive groups: before Python 3.11.5 they forget what they matched (github.com/python/cpython/issues/106052)
+_SPACE = re.compile(r"(?:[ \t\r\n\v\f\0]+|//[^\n]*|\#[^\n]*|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)+")
 _TOKEN = re.compile(
     r"""
     (?P<paste>\$[0-9]+)
@@ -38,8 +39,8 @@ _TOKEN = re.compile(
   | (?P<target>\$[A-Za-z0-9_$]*)
   | (?P<at>@[A-Za-z_$][A-Za-z0-9_$]*)
   | (?P<number>[0-9][A-Za-z0-9]*)
-  | (?P<string>"(?:[^"\\\n]++|\\.)*+")
-  | (?P<embedded>%\{(?:[^%]++|%(?!\}))*+%\})
+  | (?P<string>"[^"\\\n]*(?:\\.[^"\\\n]*)*")
+  | (?P<embedded>%\{[^%]*(?:%(?!\})[^%]*)*%\})
   | (?P<open>%\{|/\*)
   | (?P<operator><<<|>>>|<<=|>>=|==|!=|<=|>=|=~|!~|\+=|-=|\*=|/=|%=|&=|\^=|\|=|\.=|&&|\|\||\+\+|--|->|<<|>>
         |%\(|%\?|%:|%\)|[-+*/%&|^~!<>=.,;:?(){}\[\]])
