@@ -186,8 +186,6 @@ def _infer_all(run: Inference, probes: Sequence[_Probe], options: Options) -> No
             expect(run, body, condition, Type.LONG)
         for body, block in probe.parts:
             infer_statement(run, body, block)
-    for function in reached:
-        _check_function(run, function)
     _follow_feeds([f.locals for f in reached] + [p.locals for p in probes])
 
 
@@ -200,17 +198,6 @@ def _follow_feeds(scopes: Iterable[Mapping[str, LocalUse]]) -> None:
                 source.read = True
                 if isinstance(source, LocalUse):
                     work.append(source)
-
-
-def _check_function(run: Inference, function: FunctionUse) -> None:
-    declaration = function.declared.declaration
-    result = type_in(function.result)
-    if result is None and function.returns and not root(function.result).doubtful:
-        root(function.result).doubtful = True
-        run.report(mistakes.UnresolvedType(span=declaration.name_span, name=function.name))
-    if result is not None and (function.returns or declaration.result is not None):
-        for span in function.bare_returns:
-            run.report(mistakes.ReturnWithoutValue(span=span, name=function.name, result=result))
 
 
 def _unused_code(program: resolved.Program, scope: Scope) -> list[Diagnostic]:

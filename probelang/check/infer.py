@@ -195,6 +195,9 @@ def infer_element(
     run: Inference, body: Body, node: syntax.Index, wildcards: bool = False
 ) -> GlobalUse | None:
     """The array of `a[i, j]`, its keys inferred; None when that is not an array element (reported)."""
+    if isinstance(node.base, syntax.Number | syntax.String):
+        run.report(mistakes.BadOperand(span=node.base.span, what="`[`", needed="an array before it"))
+        return None
     if not isinstance(node.base, syntax.Name):
         infer_target(run, body, node.base)
         return None
@@ -359,8 +362,10 @@ def infer_aggregate(run: Inference, body: Body, node: syntax.Expression, what: s
             return None
     if use is None or settle(use.value, Type.STATS, blamed(node)):
         return use
-    origin = root(use.value).origin
-    run.report(mistakes.NotAggregate(span=blamed(node), what=what, name=use.name, origin=origin))
+    value = root(use.value)
+    if not value.doubtful:
+        run.report(mistakes.NotAggregate(span=blamed(node), what=what, name=use.name, origin=value.origin))
+        value.doubtful = True
     return None
 
 

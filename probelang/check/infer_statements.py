@@ -21,6 +21,7 @@ from probelang.check.infer import (
     infer_element,
     infer_histogram,
     infer_keys,
+    infer_place,
     infer_step,
     mismatch,
     use_with_arity,
@@ -128,13 +129,13 @@ def _infer_foreach(run: Inference, body: Body, node: syntax.Foreach, loops: int)
 def _infer_buckets(run: Inference, body: Body, node: syntax.Foreach) -> None:
     if isinstance(node.target, syntax.Histogram):
         infer_histogram(run, body, node.target)
-    if len(node.keys) != 1 or node.value is not None or node.slice is not None:
+    if len(node.keys) != 1 or node.slice is not None:
         needed = "exactly one variable, the bucket's number"
         run.report(mistakes.BadOperand(span=node.span, what="`foreach` over a histogram", needed=needed))
     if node.sort_op or node.sort or node.value_sort:
         run.report(mistakes.BadSort(span=node.span, reason="buckets are sorted by their number only"))
-    for key in node.keys:
-        _set(run, body, key, Cell(Type.LONG, key.span))
+    for name in (*node.keys, *([node.value] if node.value else [])):
+        _set(run, body, name, Cell(Type.LONG, name.span))
 
 
 def array_of(node: syntax.Foreach) -> syntax.Name | None:
@@ -206,10 +207,7 @@ def _infer_return(run: Inference, body: Body, node: syntax.Return) -> None:
         if node.value is not None:
             infer(run, body, node.value)
         run.report(mistakes.ReturnOutsideFunction(span=node.span))
-    elif node.value is None:
-        function.bare_returns.append(node.span)
-    else:
-        function.returns = True
+    elif node.value is not None:
         value = infer(run, body, node.value)
         if not unify(function.result, value, blamed(node.value)):
             mismatch(run, node.value, value, root(function.result).type or Type.LONG)
@@ -228,6 +226,8 @@ def _infer_delete(run: Inference, body: Body, node: syntax.Delete) -> None:
             array = infer_element(run, body, target, wildcards=True)
             if array is not None:
                 array.written = True
+        case syntax.TargetVariable() | syntax.Member() | syntax.AtOperator() | syntax.Index():
+            infer_place(run, body, target, read=False)
         case _:
             infer(run, body, target)
             run.report(mistakes.NotAssignable(span=blamed(target), what="what `delete` names"))

@@ -49,7 +49,7 @@ def lower_statement(low: Lowering, body: Body, node: syntax.Statement) -> code.S
         case syntax.Foreach():
             return _lower_foreach(low, body, node)
         case syntax.Return():
-            return code.Return(None if node.value is None else lower(low, body, node.value))
+            return _lower_return(low, body, node)
         case syntax.Next():
             return code.Next(low.at(node.span))
         case syntax.Break():
@@ -108,6 +108,20 @@ def _lower_for(low: Lowering, body: Body, node: syntax.For) -> code.Stmt:
     return loop if init == _NO_STATEMENT else code.Block((init, loop))
 
 
+def _lower_return(low: Lowering, body: Body, node: syntax.Return) -> code.Stmt:
+    """Without a value, the function's is 0 or empty; a value without type, that of a call to itself, is none."""
+    result = None if body.function is None else type_in(body.function.result)
+    if node.value is None:
+        return code.Return(None if result is None else _empty(result))
+    if result is None:
+        return code.Block((code.Evaluate(lower_any(low, body, node.value)), code.Return(None)))
+    return code.Return(lower(low, body, node.value))
+
+
+def _empty(kind: Type) -> code.Expr:
+    return code.Text(b"") if kind is Type.STRING else code.Number(0)
+
+
 # ------------------------------------------------------------------------------------------- foreach and delete
 
 
@@ -159,8 +173,19 @@ def _lower_bucket_loop(
     if histogram is None:
         return _NO_STATEMENT
     bucket = _variable(low, body, node.keys[0])
+    if node.value is not None:
+        inner = code.Block((_count_of(low, body, node.value, histogram, bucket), inner))
     descending = node.key_sorts[:1] == ("-",)
     return code.ForeachBucket(bucket, histogram, limit, descending, inner, low.at(_word(node)))
+
+
+def _count_of(
+    low: Lowering, body: Body, name: syntax.Name, histogram: code.Histogram, bucket: code.Local | code.Scalar
+) -> code.Stmt:
+    """`v` of `foreach (v = b in @hist_log(s))`."""
+    value = code.BucketCount(histogram, bucket, low.at(name.span))
+    place = _variable(low, body, name)
+    return code.Evaluate(code.Assign(place, "=", value, Type.LONG, low.at(name.span)))
 
 
 def _lower_delete(low: Lowering, body: Body, node: syntax.Delete) -> code.Stmt:
@@ -191,5 +216,5 @@ def _reset(low: Lowering, name: syntax.Name, use: LocalUse) -> code.Stmt:
     if low.dropped(use) or use.slot < 0:
         return _NO_STATEMENT
     kind = value_type(use)
-    empty = code.Text(b"") if kind is Type.STRING else code.Number(0)
-    return code.Evaluate(code.Assign(code.Local(use.slot, kind), "=", empty, kind, low.at(blamed(name))))
+    place = code.Local(use.slot, kind)
+    return code.Evaluate(code.Assign(place, "=", _empty(kind), kind, low.at(blamed(name))))

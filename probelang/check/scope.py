@@ -155,7 +155,7 @@ def make_scope(
     by_signature: dict[tuple[str, int], list[FunctionUse]] = {}
     for function in functions:
         by_signature.setdefault((function.name, len(function.parameters)), []).append(function)
-    declared = (*program.globals, *program.functions)
+    declared: tuple[resolved.Global | resolved.Function, ...] = (*program.globals, *program.functions)
     library_files = frozenset(d.file for d in declared if d.library)
     return Scope(globals_, functions, builtins, by_name, by_signature, library_files, elide)
 

@@ -210,16 +210,6 @@ class ReturnOutsideFunction(TypeDiagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReturnWithoutValue(TypeDiagnostic):
-    code: ClassVar[str] = "E0312"
-    name: str
-    result: str
-
-    def title(self) -> str:
-        return f"`return` without a value in `{self.name}`, which returns a {self.result}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NoValue(TypeDiagnostic):
     code: ClassVar[str] = "E0313"
     name: str

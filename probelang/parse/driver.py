@@ -54,6 +54,8 @@ class Parser:
         self._states: list[int] = []
         self._values: list[object] = []
         self._depths: list[int] = []
+        self._suspect: Token | None = None  # a keyword in the wrong place
+        self._left_open = 0  # blocks that the last mistake broke off: their `}` are no mistakes
 
     def run(self, start: str) -> object:
         """The value of the start symbol. Mistakes go to the builder; then the value means nothing."""
@@ -70,6 +72,8 @@ class Parser:
                 return self._values[-1]
             if not trouble:
                 self._before = token.kind
+                if token is not self._suspect:
+                    self._suspect = None
 
     def _restart(self, begin: int) -> None:
         self._states, self._values, self._depths = [begin], [], []
@@ -152,6 +156,8 @@ class Parser:
     # ----------------------------------------------------------------------------------------- mistakes
 
     def _report(self, token: Token, accepted: State) -> None:
+        if self._follows(token, accepted):
+            return
         advice = ""
         if token.kind == tokens.END:
             advice = self._unclosed()
@@ -166,6 +172,13 @@ class Parser:
                 macro_call=token.origin,
             )
         )
+
+    def _follows(self, token: Token, accepted: State) -> bool:
+        """Whether this is only what a keyword taken for a name, or a declaration within a block, leaves behind."""
+        if token.kind == "}" and "probe" in accepted and self._left_open:
+            self._left_open -= 1
+            return True
+        return self._suspect is not None
 
     def _unclosed(self) -> str:
         closed = 0
@@ -185,12 +198,16 @@ class Parser:
         """Skips to the next declaration; false at the end of the file."""
         builder = self._builder
         builder.forget()
+        mistaken = token
+        self._left_open += sum(isinstance(value, Token) and value.kind == "{" for value in self._values)
         self._restart(begin)
         while token.kind != tokens.END and len(builder.errors) < MAX_MISTAKES:
             if self._starts_declaration(token):
                 self._ahead.appendleft(token)
                 self._before = ""
+                self._suspect = token if token is mistaken else None
                 return True
+            self._left_open = max(0, self._left_open + (token.kind == "{") - (token.kind == "}"))
             if token.kind not in (tokens.BAD, tokens.EMBEDDED) and token.problem is not None:
                 builder.errors.append(token.problem)
             self._before = token.kind

@@ -19,8 +19,9 @@ from probelang.resolve.families import KERNEL, has_wildcard, point_text
 from probelang.resolve.points import Built, Env, build
 from probelang.source import Span
 
-# deeper than aliases of aliases ever go
+# deeper than aliases of aliases ever go, and wider
 MAXIMUM_DEPTH = 100
+MAXIMUM_PROBES = 10_000
 
 LoadAliases = Callable[[tuple[syntax.Component, ...]], None]
 
@@ -148,6 +149,8 @@ class Deriver:
                     raise
                 continue
             found += made
+            if len(found) > MAXIMUM_PROBES:
+                raise CompileError([_too_many(components)])
             if point.optional == "!" and made:
                 break
         if not found:
@@ -210,3 +213,11 @@ class Deriver:
 
 def _exit_call(span: Span) -> syntax.Block:
     return syntax.Block(span, (syntax.ExpressionStatement(span, syntax.Call(span, "exit", (), span)),))
+
+
+def _too_many(components: tuple[syntax.Component, ...]) -> Diagnostic:
+    from probelang.diag.syntax import OutOfRange
+
+    span = components[0].span.to(components[-1].span)
+    what = f"the number of probes that `{dotted(components)}` stands for"
+    return OutOfRange(span=span, what=what, least=1, most=MAXIMUM_PROBES)

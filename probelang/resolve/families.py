@@ -46,7 +46,7 @@ _PROCESS = ("process", "process(s)", "process(n)")
 
 SUPPORTED = (
     "begin", "begin(n)", "end", "end(n)", "error", "error(n)", "never", "oneshot",
-    "timer.profile", "timer.profile.freq.hz(n)",
+    "timer.profile", "timer.profile.tick", "timer.profile.freq.hz(n)",
     *(f"timer.{unit}(n){tail}" for unit in (*TIMER_UNITS_NS, "hz") for tail in ("", ".randomize(n)")),
     *(f"{head}{tail}" for head in _PROCESS for tail in (*_CODE, *_LIFE)),
     *(f"{head}.library(s){tail}" for head in _PROCESS for tail in _CODE),

@@ -95,7 +95,7 @@ def _lifecycle(component: syntax.Component) -> Point:
 def _timer(components: tuple[syntax.Component, ...]) -> Point:
     unit = components[1]
     if unit.name == "profile":
-        if len(components) == 2:
+        if len(components) < 4:
             return ProfilePoint()
         return ProfilePoint(_positive(components[3]))
     value = _positive(unit)

@@ -58,6 +58,7 @@ def functions(resolved: Resolve, point: str, options: Options | None = None) -> 
         ("timer.ms(100).randomize(10)", TimerPoint(100_000_000, 10_000_000)),
         ("timer.hz(10).randomize(1)", TimerPoint(100_000_000, 10_000_000)),
         ("timer.profile", ProfilePoint(None)),
+        ("timer.profile.tick", ProfilePoint(None)),
         ("timer.profile.freq.hz(99)", ProfilePoint(99)),
     ],
 )
