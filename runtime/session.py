@@ -35,7 +35,7 @@ from probelang.runtime.ringbuf import RingReader
 from probelang.runtime.runoptions import RunOptions
 from probelang.runtime.services import SessionServices
 from probelang.runtime.signals import EndSignals, Interrupted
-from probelang.runtime.targets import fill_targets
+from probelang.runtime.targets import fill_targets, may_hit_itself
 from probelang.runtime.timers import TimerHeap
 from probelang.runtime.timezone import west_of_utc_s, zone_name_bytes
 from probelang.runtime.userhalf import UserHalf
@@ -85,7 +85,7 @@ def _run(manifest: Manifest, object_bytes: bytes, options: RunOptions, sink: Sin
                 object_bytes,
                 manifest,
                 features=options.features,
-                values=_run_values(options, command),
+                values=_run_values(manifest, options, command),
                 ring_bytes=options.ring_bytes,
             )
         )
@@ -127,14 +127,14 @@ def _file_mistake(binary: BinaryFile) -> Diagnostic | None:
     return ProbedFileChanged(path=binary.path)
 
 
-def _run_values(options: RunOptions, command: Command | None) -> dict[str, int]:
+def _run_values(manifest: Manifest, options: RunOptions, command: Command | None) -> dict[str, int]:
     """The constants `run:...` of the object."""
     target = command.pid if command is not None else options.pid or 0
     tai_s = time.clock_gettime_ns(time.CLOCK_TAI) - time.clock_gettime_ns(time.CLOCK_REALTIME)
     return {
         "run:target": int(bool(target)),
         "run:target_pid": target,
-        "run:self": os.getpid(),
+        "run:self": os.getpid() if may_hit_itself(manifest) else 0,
         # the difference is whole seconds; what was measured between the two calls is not part of it
         "run:tai": round(tai_s / 1_000_000_000) * 1_000_000_000,
         "run:gmtoff": -west_of_utc_s(),

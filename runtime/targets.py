@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import struct
 
+from probelang.artifact.manifest import Manifest
+from probelang.artifact.points import FunctionPoint, SyscallPoint
 from probelang.runtime import bpf
 
 FORK_PROGRAM, EXIT_PROGRAM = "targets_fork", "targets_exit"
@@ -52,3 +54,33 @@ def fill_targets(map_fd: int, root: int) -> None:
         for pid in found - known:
             bpf.update(map_fd, struct.pack("<I", pid), b"\1")
         known |= found
+
+
+def may_hit_itself(manifest: Manifest) -> bool:
+    """Whether a probe stands in the program that this process runs, or in a library, or is on system calls of that program: those
+    hits are passed over, as to print one of them would cause the next."""
+    return any(_is_own_file(path) for path in _probed_files(manifest))
+
+
+def _probed_files(manifest: Manifest) -> set[str | None]:
+    """Executables and libraries; None for any."""
+    found: set[str | None] = set()
+    for probe in manifest.probes:
+        match probe.point:
+            case FunctionPoint(binary=binary, pid=None):
+                found.add(binary.path)
+            case SyscallPoint(executable=path, pid=None):
+                found.add(path)
+            case _:
+                pass
+    return found
+
+
+def _is_own_file(path: str | None) -> bool:
+    # a library may be loaded at any time, as the symbolisers are
+    if path is None or ".so" in os.path.basename(path):
+        return True
+    try:
+        return os.path.samefile(path, "/proc/self/exe")
+    except OSError:
+        return False
