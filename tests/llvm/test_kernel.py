@@ -46,9 +46,9 @@ def compiled(text: str, target: Target, features: frozenset[str] = frozenset()) 
     ("body", "instructions"),
     [
         ("n++", 28),  # of which the verifier drops those about -x, -c and the own process
-        ("a[tid()]++", 80),
+        ("a[tid()]++", 92),
         ("s <<< int_arg(1)", 60),
-        ('printf("%d %d\\n", int_arg(1), tid())', 50),
+        ('printf("%d %d\\n", int_arg(1), tid())', 62),
     ],
 )
 def test_what_handlers_do_most_is_short_and_needs_no_scratch_memory(
