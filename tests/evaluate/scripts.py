@@ -54,7 +54,7 @@ class Outcome:
 
     @property
     def text(self) -> str:
-        return self.data.decode()
+        return self.data.decode("utf-8", "surrogateescape")
 
 
 class RecordingSink:

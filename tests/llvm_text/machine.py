@@ -22,6 +22,7 @@ from probelang.artifact.object import finish_object
 from probelang.layout.place import text_capacity
 from probelang.layout.program import Program
 from probelang.llvm.builder import Operand, Pointer, Value
+from probelang.llvm.compile import constants_offset
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.machine import assemble
 from probelang.llvm.module import Module
@@ -49,7 +50,9 @@ def empty_program(string_size: int, patterns: Sequence[bytes]) -> Program:
     """A program without probes, for modules that hold only routines."""
     automata = tuple(compile_pattern(pattern) for pattern in patterns)
     source = typed.Program((), (), (), automata, (), ())
-    words = tuple((name, 8 * i) for i, name in enumerate(("state", "lost", "skipped", "errors", "cut")))
+    words = tuple(
+        (name, 8 * i) for i, name in enumerate(("state", "lost", "skipped", "errors", "cut", "cut_at"))
+    )
     return Program(source, (), (), (), (), (), (), words, 64, (), None, text_capacity(string_size))
 
 
@@ -75,11 +78,12 @@ class Machine:
             replace(spec, max_entries=1, flags=F_MMAPABLE) if spec.name == "frames" else spec
             for spec in self.module.maps()
         )
+        code, _, _ = assemble(self.module.text())
+        constants = self.module.manifest_constants(constants_offset(code))
         manifest = Manifest(
             VERSION, "0", self.module.options.limits, (), (), (), (), (), (), maps,
-            (ProgramSpec("main", "raw_tp/main", "host"),), (), self.module.manifest_constants(), self.module.program.words,
+            (ProgramSpec("main", "raw_tp/main", "host"),), (), constants, self.module.program.words,
         )  # fmt: skip
-        code, _, _ = assemble(self.module.text())
         data = finish_object(code, manifest, self.module.infos, list(self.module.kfuncs), frame_size)
         self.loaded = load_object(data, features=frozenset())
         size = -(-frame_size // mmap.PAGESIZE) * mmap.PAGESIZE
