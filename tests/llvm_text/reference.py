@@ -18,7 +18,7 @@ class Reference:
 
     def __init__(self, string_size: int) -> None:
         self.string_size = string_size
-        environment = SimpleNamespace(limits=Limits(string_size=string_size))
+        environment = SimpleNamespace(cuts=0, cut_at=-1, limits=Limits(string_size=string_size))
         self.run = cast(Run, SimpleNamespace(environment=environment, tokens=b""))
 
     def cut(self, text: bytes) -> bytes:
