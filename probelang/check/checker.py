@@ -75,9 +75,11 @@ def check(
     overrides = apply_overrides(run, options.overrides)
     low = _lowering(run, options)
     result = _lower_all(low, probes, live, overrides)
-    found = [*run.found, *_unused_code(program, scope), *check_iteration(result)]
-    found += check_halves(result, scope.builtins)
-    found = _each_once(found)
+    found = [*run.found, *_unused_code(program, scope)]
+    # what is no array is not changed in a loop over it
+    misused = {_place(mistake) for mistake in found if isinstance(mistake, mistakes.InconsistentArity)}
+    found += [mistake for mistake in check_iteration(result) if _place(mistake) not in misused]
+    found = _each_once([*found, *check_halves(result, scope.builtins)])
     if found:
         raise CompileError(found)
     return CheckResult(result, tuple(_warnings(low, live, result)))
@@ -90,8 +92,13 @@ def known_builtins() -> Mapping[tuple[str, int], Builtin]:
 
 
 def _each_once(found: Iterable[Diagnostic]) -> list[Diagnostic]:
-    unique = {(type(d), d.span and (d.span.source.name, d.span.start), d.title()): d for d in found}
+    unique = {(type(d), _place(d), d.title()): d for d in found}
     return list(unique.values())
+
+
+def _place(diagnostic: Diagnostic) -> tuple[str, int] | None:
+    span = diagnostic.span
+    return None if span is None else (span.source.name, span.start)
 
 
 # --------------------------------------------------------------------------------------------- preparation

@@ -151,7 +151,7 @@ def _excerpt(
             yield f"{' ' * (gutter - 1)}{palette.frame}...{palette.reset}"
         previous = line
         here = sorted((m for m in marks if m.line == line), key=lambda m: m.start)
-        shown, shift = _window(shown_text(source.line_text(line)), here)
+        shown, shift = _window(shown_text(source.line_text(line).rstrip("\r")), here)
         yield f"{palette.frame}{line:>{gutter}} |{palette.reset} {shown}".rstrip()
         for text in _underlines(here, shift, len(shown), hue, palette):
             yield f"{bar} {text}"

@@ -47,7 +47,10 @@ class BadCharacter(Diagnostic):
     character: str
 
     def title(self) -> str:
-        shown = self.character if self.character.isprintable() else f"\\x{ord(self.character) & 0xFF:02x}"
+        number = ord(self.character)
+        byte = number < 0x80 or 0xDC80 <= number < 0xDD00  # a byte that is no UTF-8, as a surrogate
+        written = f"\\x{number & 0xFF:02x}" if byte else f"U+{number:04X}"
+        shown = self.character if self.character.isprintable() else written
         return f"the character `{shown}` means nothing here"
 
     def help(self) -> str:
