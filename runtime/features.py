@@ -173,10 +173,10 @@ FEATURES: Mapping[str, Feature] = {
     "cookie": Feature("5.15", "a program knows which of its sites was hit", lambda: _loads(_call(174))),
     "perf_link": Feature("5.15", "a cookie at every single probe", _ask_perf_link),
     "sleepable": Feature("6.0", "reads memory of the process that is not resident", _ask_sleepable),
-    "iterators": Feature("6.4", "loops and strings in process probes", _ask_iterators),
+    "iterators": Feature("6.4", "loops and all of strings in process probes", _ask_iterators),
     "for_each": Feature("5.13", "foreach in process probes", _ask_for_each),
     "rcu_kfuncs": Feature(
-        "6.2", "arrays that a timer takes over whole", lambda: _ask_pair("bpf_rcu_read_lock", "bpf_rcu_read_unlock")
+        "6.2", "absent memory read beside arrays that a timer deletes", lambda: _ask_pair("bpf_rcu_read_lock", "bpf_rcu_read_unlock")
     ),
     "preempt_kfuncs": Feature(
         "6.10", "short waits for string variables",

@@ -217,7 +217,7 @@ def kernel_probe(
     own = callees(code)
     frame = needs_frame(code, storages) or any(f not in called or clones[called[f]].frame for f in own)
     frame = frame or sum(isinstance(n, Call) for n in code) > BRANCHES_IN_REGISTERS
-    sleepable = "sleepable" in options.features and reads_memory(program, code)
+    sleepable = may_be_sleepable(storages, options) and reads_memory(program, code)
     return KernelProbe(index, entries_of(probe.point, f"probe_{index}", sleepable), frame, first_site)
 
 
@@ -233,6 +233,12 @@ def unique_sections(kernel: tuple[KernelProbe, ...]) -> tuple[KernelProbe, ...]:
             taken.add(entry.section)
         probes.append(replace(probe, entries=tuple(entries)))
     return tuple(probes)
+
+
+def may_be_sleepable(storages: tuple[Storage, ...], options: Options) -> bool:
+    """Arrays that a timer takes need an RCU read section, which only a program that does not sleep has by itself."""
+    swaps = any(isinstance(s, MapStorage) and s.swap for s in storages)
+    return "sleepable" in options.features and (not swaps or "rcu_kfuncs" in options.features)
 
 
 def reads_memory(program: typed.Program, code: list[Node]) -> bool:

@@ -110,8 +110,7 @@ def live_map(e: Emitter, storage: MapStorage, missing: Label) -> Generator[Point
         return
     with e.key_memory(8) as zero:
         e.store(zero, 0)
-        e.module.need("rcu_kfuncs")
-        e.kfunc("bpf_rcu_read_lock")
+        e.hold_rcu()
         inner = e.helper_pointer(MAP_LOOKUP, e.map(storage.map), zero)
         found, behind = e.fresh("inner"), e.fresh("unlocked")
         e.branch_if(e.is_null(inner), missing, found)
@@ -119,9 +118,9 @@ def live_map(e: Emitter, storage: MapStorage, missing: Label) -> Generator[Point
         pad = e.push_error_pad()
         yield inner
         if not e.terminated:
-            e.kfunc("bpf_rcu_read_unlock")
+            e.release_rcu()
             e.branch(behind)
-        e.pop_error_pad(pad, lambda: e.kfunc("bpf_rcu_read_unlock"))
+        e.pop_error_pad(pad, e.release_rcu)
         e.start(behind)
 
 
@@ -170,7 +169,7 @@ def close_element(
     if insert or storage.swap:
         e.start_aside(full)
         if storage.swap:
-            e.kfunc("bpf_rcu_read_unlock")
+            e.release_rcu()
         if insert:
             e.fail(OVERFLOW, at)
         else:
@@ -178,7 +177,7 @@ def close_element(
     if storage.swap or not insert:
         e.start_aside(missing)
         if storage.swap:
-            e.kfunc("bpf_rcu_read_unlock")
+            e.release_rcu()
         e.branch(behind)
 
 
@@ -315,7 +314,7 @@ def delete_key(e: Emitter, storage: MapStorage, index: Sequence[Expr]) -> None:
         e.branch(behind)
         if storage.swap:
             e.start_aside(missing)
-            e.kfunc("bpf_rcu_read_unlock")
+            e.release_rcu()
             e.branch(behind)
     e.start(behind)
 

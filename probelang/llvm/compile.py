@@ -27,9 +27,8 @@ KINDS: dict[EntryKind, ProgramKind] = {
 }  # fmt: skip
 # what code may need of the kernel for its own sake: what for, and the first kernel that has it
 NEEDED = {
-    "iterators": ("a loop or a string operation", "6.4"),
+    "iterators": ("a loop, or work on the characters of a string,", "6.4"),
     "for_each": ("foreach", "5.13"),
-    "rcu_kfuncs": ("an array that a timer takes, touched", "6.2"),
     "task_pt_regs": ("a register read at a system call or sample", "5.15"),
 }
 

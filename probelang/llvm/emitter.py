@@ -338,6 +338,8 @@ class Emitter(Builder):
         self.start(state.head)
         if counter is not None:
             state.index = self.count_turn(counter, plain_turns, over)
+            if not isinstance(turns, int):
+                self.stop_if(state, self.compare("uge", state.index, turns))
         elif iterator is not None:
             state.index = self.next_turn(iterator, over)
         pad = self.push_error_pad()
@@ -581,14 +583,15 @@ class Emitter(Builder):
             self.helper(PROBE_READ_KERNEL, word, bits // 8, address)
             return self.load(word)
 
-    @contextmanager
-    def rcu(self, wanted: bool) -> Generator[None, None, None]:
-        """An RCU read section: what the outer map gives stays valid in a sleepable program."""
-        if wanted:
+    def hold_rcu(self) -> None:
+        """An RCU read section: what the outer map gives stays valid in a sleepable program. The kernel runs the others in
+        one as a whole, on every version (`bpf_prog_run_array_uprobe`, `__bpf_trace_run`, `bpf_iter_run_prog`)."""
+        if self.module.sleeps:
             self.module.need("rcu_kfuncs")
             self.kfunc("bpf_rcu_read_lock")
-        yield
-        if wanted:
+
+    def release_rcu(self) -> None:
+        if self.module.sleeps:
             self.kfunc("bpf_rcu_read_unlock")
 
     def opaque(self, value: Value) -> Value:

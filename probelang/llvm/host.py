@@ -74,12 +74,12 @@ def at_value(e: Emitter, variable: int, use: Callable[[Pointer], None]) -> None:
     e.branch(behind)
     e.start_aside(full)
     if storage.swap:
-        e.kfunc("bpf_rcu_read_unlock")
+        e.release_rcu()
     answer(e, TOO_MANY)
     e.branch(behind)
     if storage.swap:
         e.start_aside(missing)
-        e.kfunc("bpf_rcu_read_unlock")
+        e.release_rcu()
         e.branch(behind)
     e.start(behind)
 
@@ -123,7 +123,7 @@ def write_text(e: Emitter, variable: int) -> None:
         e.branch(behind)
         if storage.swap:
             e.start_aside(missing)
-            e.kfunc("bpf_rcu_read_unlock")
+            e.release_rcu()
             e.branch(behind)
         e.start(behind)
         return Value("1")

@@ -76,6 +76,8 @@ class Module:
         self.span: Span | None = None  # of the code that is being written
         self.diagnostics: list[Diagnostic] = []
         self.words = dict(program.words)
+        # a function may be shared by handlers that do and that do not
+        self.sleeps = any(entry.sleepable for probe in program.kernel for entry in probe.entries)
 
     # ------------------------------------------------------------------------------------- shared data
 

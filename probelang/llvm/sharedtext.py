@@ -157,7 +157,7 @@ def read_element_at(e: Emitter, variable: int, memory: Pointer, target: Buffer) 
         e.branch(behind)
         if storage.swap:
             e.start_aside(missing)
-            e.kfunc("bpf_rcu_read_unlock")
+            e.release_rcu()
             e.branch(behind)
         e.start(behind)
 
@@ -180,7 +180,7 @@ def write_element_at(
         e.branch(behind)
         if storage.swap:
             e.start_aside(missing)
-            e.kfunc("bpf_rcu_read_unlock")
+            e.release_rcu()
             e.branch(behind)
         e.start(behind)
         return Value("1")

@@ -20,7 +20,7 @@ def compare(e: Emitter, parameters: list[Value]) -> None:
     result = e.cell(e.sub(e.get(left), e.get(right)))
     common = e.cell(e.select(e.compare("ult", e.get(left), e.get(right)), e.get(left), e.get(right)))
     words = e.shift_right(e.add(e.get(common), WORD - 1), 3)
-    with e.loop(words) as loop:
+    with e.loop(words, plain_turns=e.string_size // WORD + 1) as loop:
         at = in_room(e, e.bits_and(e.shift_left(loop.index, 3), 2 * e.capacity - WORD))
         one, two = e.load(e.offset(a.data, at)), e.load(e.offset(b.data, at))
         rest = e.sub(e.get(common), e.shift_left(loop.index, 3))
@@ -68,7 +68,8 @@ def equal(e: Emitter, parameters: list[Value]) -> None:
     size, result = e.cell(length_of(e, a)), e.cell(1)
     with e.when(e.compare("ne", e.get(size), length_of(e, b))):
         e.ret(0)
-    with e.loop(e.shift_right(e.add(e.get(size), WORD - 1), 3)) as loop:
+    words = e.shift_right(e.add(e.get(size), WORD - 1), 3)
+    with e.loop(words, plain_turns=e.string_size // WORD + 1) as loop:
         at = in_room(e, e.bits_and(e.shift_left(loop.index, 3), 2 * e.capacity - WORD))
         rest = e.sub(e.get(size), e.shift_left(loop.index, 3))
         surplus = e.select(e.compare("ult", rest, WORD), e.shift_left(e.sub(WORD, rest), 3), 0)

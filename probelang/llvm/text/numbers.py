@@ -105,7 +105,7 @@ def put_prefix(e: Emitter, value: Cell, sign: Cell, spec: Cell, zeros: Cell, cou
 
 def write_digits(e: Emitter, value: Cell, spec: Cell, digits: int, count: Cell) -> None:
     """The digits of `value`, at least one, at the end of the DIGITS_MAX bytes at `digits`."""
-    with e.loop(DIGITS_MAX) as loop:
+    with e.loop(DIGITS_MAX, plain_turns=DIGITS_MAX) as loop:
         base = e.bits_and(e.get(spec), 255)
         rest = e.get(value)
         digit = e.arithmetic("urem", rest, base)

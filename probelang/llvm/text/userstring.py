@@ -28,7 +28,14 @@ def read_user_string(e: Emitter, buffer: Buffer, address: Value, most: Operand, 
         e.set_length(buffer, limit(e, e.sub(got, 1), e.string_size))
 
     def fault() -> None:
-        if e.sleepable:
+        if e.sleepable and e.lacks("iterators"):
+            e.module.need("sleepable")
+            bring_in(e, address)
+            again = e.cell(e.helper(PROBE_READ_USER_STR, e.data(buffer), size, address))
+            e.set(failed, e.widen(e.compare("slt", e.get(again), 1)))
+            kept = e.select(e.compare("sgt", e.get(again), 0), e.sub(e.get(again), 1), 0)
+            e.set_length(buffer, limit(e, kept, e.string_size))
+        elif e.sleepable:
             e.module.need("sleepable")
             code = e.routine(
                 "user_string_faulting", ("text", "address", "most"), copy_string, buffer.offset, address, most
@@ -39,6 +46,14 @@ def read_user_string(e: Emitter, buffer: Buffer, address: Value, most: Operand, 
             e.set(failed, 1)
 
     e.choose(e.compare("sgt", got, 0), done, fault)
+
+
+def bring_in(e: Emitter, address: Value) -> None:
+    """Touches the page of `address` and the next one, which a string of usual size does not leave. That needs no loop."""
+    next_page = e.add(e.bits_and(address, -PAGE_BYTES), PAGE_BYTES)
+    with e.stack_word() as word:
+        e.helper(COPY_FROM_USER, word, 1, address)
+        e.helper(COPY_FROM_USER, word, 1, next_page)
 
 
 def finish_read(e: Emitter, buffer: Buffer) -> StrVal:
