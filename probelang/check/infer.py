@@ -13,10 +13,11 @@ from typing import assert_never
 
 from probelang import syntax
 from probelang.artifact.code import Type
+from probelang.artifact.formats import parse_format
 from probelang.check import mistakes
 from probelang.check.cells import LONG, STRING, Cell, root, settle, type_in, unify
 from probelang.check.constants import is_defined, live_arms, truth
-from probelang.check.formats import BadFormat, argument_types, parse_format
+from probelang.check.formats import argument_types
 from probelang.check.forms import blamed, declared_name, describe, histogram_shape, only_computes, target_text
 from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse, Scope
 from probelang.diag import Diagnostic
@@ -497,18 +498,12 @@ def infer_print(run: Inference, body: Body, node: syntax.Print) -> Cell:
 
 
 def _infer_printf(run: Inference, body: Body, node: syntax.Print, literal: syntax.String) -> None:
-    try:
-        wanted = argument_types(parse_format(literal.value))
-    except BadFormat as mistake:
-        text = mistake.text.decode("utf-8", "replace")
-        run.report(mistakes.BadConversion(span=literal.span, text=text))
-        wanted = None
-    if wanted is None or len(wanted) != len(node.arguments):
+    wanted = argument_types(parse_format(literal.value))
+    if len(wanted) != len(node.arguments):
         for argument in node.arguments:
             infer(run, body, argument)
-        if wanted is not None:
-            given = len(node.arguments)
-            run.report(mistakes.FormatArguments(span=node.span, needed=len(wanted), given=given))
+        given = len(node.arguments)
+        run.report(mistakes.FormatArguments(span=node.span, needed=len(wanted), given=given))
         return
     for argument, kind in zip(node.arguments, wanted, strict=True):
         expect(run, body, argument, kind)

@@ -14,11 +14,12 @@ from typing import Literal, assert_never, cast
 from probelang import syntax
 from probelang.artifact import code
 from probelang.artifact.code import Type, type_of
+from probelang.artifact.formats import parse_format
 from probelang.builtins import Builtin
 from probelang.check import mistakes
 from probelang.check.cells import root, type_in
 from probelang.check.constants import is_defined, live_arms, truth
-from probelang.check.formats import BadFormat, parse_format, plain_pieces
+from probelang.check.formats import plain_pieces
 from probelang.check.forms import blamed, histogram_shape
 from probelang.check.infer import Inference
 from probelang.check.registers import REGISTERS
@@ -347,10 +348,7 @@ def _lower_print(low: Lowering, body: Body, node: syntax.Print) -> code.Expr:
 def _print_pieces(node: syntax.Print, arguments: list[code.Expr | code.Histogram]) -> tuple[code.Piece, ...]:
     literal = node.literal.value if node.literal is not None else b""
     if node.family == "printf":
-        try:
-            return parse_format(literal)
-        except BadFormat:
-            return ()
+        return parse_format(literal)
     types = [None if isinstance(a, code.Histogram) else type_of(a) for a in arguments]
     return plain_pieces(types, literal, newline=node.family in ("println", "printdln"))
 

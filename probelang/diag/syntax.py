@@ -425,6 +425,18 @@ class ReturnOutsideFunction(Diagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BadConversion(Diagnostic):
+    code: ClassVar[str] = "E0134"
+    text: str
+
+    def title(self) -> str:
+        return f"invalid or missing conversion specifier in `{self.text}`"
+
+    def help(self) -> str:
+        return "conversions are %d %i %u %x %X %o %c %s %p %b %m %M and %%, with one flag at most"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnusedArgument(CompileWarning):
     """No span: it is about the command line."""
 

@@ -219,19 +219,6 @@ class NoValue(TypeDiagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BadConversion(TypeDiagnostic):
-    code: ClassVar[str] = "E0314"
-    structural: ClassVar[bool] = True
-    text: str
-
-    def title(self) -> str:
-        return f"invalid or missing conversion specifier in `{self.text}`"
-
-    def help(self) -> str:
-        return "conversions are %d %i %u %x %X %o %c %s %p %b %m %M and %%, with one flag at most"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FormatArguments(TypeDiagnostic):
     code: ClassVar[str] = "E0315"
     structural: ClassVar[bool] = True

@@ -176,6 +176,8 @@ def print_call(
     literal: String | None = None
     if family in ("printf", "printd", "printdln"):
         literal = _print_literal(builder, function.text, arguments, end)
+        if literal is not None and family == "printf":
+            _check_format(builder, literal)
         arguments = arguments[1:]
     least = {"print": 1, "printd": 2, "printdln": 2}.get(family, 0)
     if len(arguments) < least and (literal is not None or family == "print"):
@@ -194,6 +196,16 @@ _PRINT_USAGE: dict[PrintFamily, str] = {
     "printdln": '`printdln("delimiter", value, value, ...)`',
     "printf": '`printf("format", value, ...)`',
 }
+
+
+def _check_format(builder: Builder, literal: String) -> None:
+    from probelang.artifact.formats import BadFormat, parse_format
+
+    try:
+        parse_format(literal.value)
+    except BadFormat as mistake:
+        text = mistake.text.decode("utf-8", "replace")
+        builder.errors.append(mistakes.BadConversion(span=literal.span, text=text))
 
 
 def _print_literal(builder: Builder, function: str, arguments: list[Expression], end: Token) -> String | None:

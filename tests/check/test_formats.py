@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from probelang.artifact.code import Piece, Type
-from probelang.check.formats import BadFormat, argument_types, parse_format, plain_pieces
+from probelang.artifact.formats import BadFormat, parse_format
+from probelang.check.formats import argument_types, plain_pieces
 
 
 @pytest.mark.parametrize(

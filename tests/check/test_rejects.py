@@ -147,13 +147,13 @@ STATEMENTS = [
 ]
 
 FORMATS = [
-    ('probe begin { printf("%n", 1) }', "E0314 1:22"),
-    ('probe begin { printf("%1$d", 1) }', "E0314 1:22"),
-    ('probe begin { printf("%-+5d", 1) }', "E0314 1:22"),
-    ('probe begin { printf("%lld", 1) }', "E0314 1:22"),
-    ('probe begin { printf("%z") }', "E0314 1:22"),
-    ('probe begin { printf("abc%") }', "E0314 1:22"),
-    ('probe begin { println(sprintf("%5")) }', "E0314 1:31"),
+    ('probe begin { printf("%n", 1) }', "E0134 1:22"),
+    ('probe begin { printf("%1$d", 1) }', "E0134 1:22"),
+    ('probe begin { printf("%-+5d", 1) }', "E0134 1:22"),
+    ('probe begin { printf("%lld", 1) }', "E0134 1:22"),
+    ('probe begin { printf("%z") }', "E0134 1:22"),
+    ('probe begin { printf("abc%") }', "E0134 1:22"),
+    ('probe begin { println(sprintf("%5")) }', "E0134 1:31"),
     ('probe begin { printf("%d %d", 1) }', "E0315 1:15"),
     ('probe begin { printf("%d", 1, 2) }', "E0315 1:15"),
     ('probe begin { printf("%*d", 1) }', "E0315 1:15"),
