@@ -47,7 +47,7 @@ def compiled(text: str, target: Target, features: frozenset[str] = frozenset()) 
     [
         ("n++", 28),  # of which the verifier drops those about -x, -c and the own process
         ("a[tid()]++", 92),
-        ("s <<< int_arg(1)", 60),
+        ("s <<< int_arg(1)", 64),
         ('printf("%d %d\\n", int_arg(1), tid())', 62),
     ],
 )
