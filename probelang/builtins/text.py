@@ -29,6 +29,23 @@ ROWS: tuple[Builtin, ...] = (
         "`-`, no spaces; stops at the first byte that is no digit; 0 without digits; wraps at 64 bits.",
     ),
     Builtin(
+        "matched",
+        (L,),
+        S,
+        "What group n of the last `=~` of this handler matched; 0 is the whole match. An error when it did not match or has no "
+        "such group.",
+        kernel=False,
+        advice="match in a timer or end probe",
+    ),
+    Builtin(
+        "ngroups",
+        (),
+        L,
+        "How many parts matched(n) knows after the last `=~` of this handler, the whole included; 0 when it did not match.",
+        kernel=False,
+        advice="match in a timer or end probe",
+    ),
+    Builtin(
         "tokenize",
         (S, S),
         S,

@@ -138,14 +138,19 @@ def _concat(environment: Environment, parts: Sequence[TextCode], at: int) -> Tex
 def _matches(subject: TextCode, automaton: Automaton, negated: bool) -> LongCode:
     table, accepting = automaton.table, frozenset(automaton.accepting)
     at_end = accepting | frozenset(automaton.accepting_end)
-    found, missing = (0, 1) if negated else (1, 0)
 
-    def search(frame: Frame) -> int:
+    def search(text: bytes) -> bool:
         state = 0
-        for byte in subject(frame):
+        for byte in text:
             if state in accepting:
-                return found
+                return True
             state = table[state * 256 + byte]
-        return found if state in at_end else missing
+        return state in at_end
 
-    return search
+    def matches(frame: Frame) -> int:
+        text = subject(frame)
+        found = search(text)
+        frame.run.matched = (automaton.pattern, text) if found else None
+        return int(found is not negated)
+
+    return matches

@@ -37,13 +37,14 @@ class Abort(Exception):
 class Run:
     """One run of a handler."""
 
-    __slots__ = ("actions", "context", "depth", "environment", "tokens")
+    __slots__ = ("actions", "context", "depth", "environment", "matched", "tokens")
 
     def __init__(self, environment: Environment, context: Context) -> None:
         self.environment = environment
         self.context = context
         self.actions = environment.limits.user_actions
         self.depth = 0
+        self.matched: tuple[bytes, bytes] | None = None  # pattern and subject of the last match
         self.tokens = b""  # what tokenize(delimiters) goes on with
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from probelang.runtime.evaluate.arithmetic import wrap
+from probelang.runtime.evaluate.context import Fault
 from probelang.runtime.evaluate.frame import Run
 from probelang.runtime.output.escape import escape_limited, escape_text
 from probelang.runtime.store import Value
@@ -48,6 +49,25 @@ def strtol(run: Run, text: bytes, base: int) -> int:
     return wrap(-value if text.startswith(b"-") else value)
 
 
+def _groups(run: Run) -> tuple[bytes, ...]:
+    if run.matched is None:
+        return ()
+    from probelang.runtime.evaluate.groups import groups
+
+    return groups(*run.matched)
+
+
+def matched(run: Run, number: int) -> bytes:
+    found = _groups(run)
+    if not 0 <= number < len(found):
+        raise Fault(b"no group %d in the last match" % number if found else b"there was no match")
+    return found[number]
+
+
+def ngroups(run: Run) -> int:
+    return len(_groups(run))
+
+
 def tokenize(run: Run, text: bytes, delimiters: bytes) -> bytes:
     run.tokens = text
     return next_token(run, delimiters)
@@ -79,6 +99,8 @@ BUILTINS: Mapping[tuple[str, int], Callable[..., Value | None]] = {
     ("stringat", 2): stringat,
     ("isinstr", 2): isinstr,
     ("strtol", 2): strtol,
+    ("matched", 1): matched,
+    ("ngroups", 0): ngroups,
     ("tokenize", 2): tokenize,
     ("tokenize", 1): next_token,
     ("text_strn", 3): text_strn,
