@@ -95,14 +95,27 @@ def _run(manifest: Manifest, object_bytes: bytes, options: RunOptions, sink: Sin
 
 
 def _check_features(manifest: Manifest, options: RunOptions) -> None:
-    missing = [f for f in manifest.features if f not in options.features]
+    missing = _missing_features(manifest, options)
     if not missing:
         return
     from probelang.diag.runtime import FeatureMissing
-    from probelang.runtime.features import FEATURES
+    from probelang.runtime.features import FEATURES, detect
 
+    here = detect()
     first = {name: feature.first_kernel for name, feature in FEATURES.items()}
-    raise CompileError([FeatureMissing(feature=f, first_kernel=first.get(f, "")) for f in missing])
+    raise CompileError(
+        [FeatureMissing(feature=f, first_kernel=first.get(f, ""), forced=f in here) for f in missing]
+    )
+
+
+def _missing_features(manifest: Manifest, options: RunOptions) -> list[str]:
+    """What the object needs, and what this run of it needs besides."""
+    needed = list(manifest.features)
+    if "cookie" in needed and "uprobe_multi" not in options.features:
+        needed.append("perf_link")  # without, a single probe has no cookie
+    if manifest.needs_targets and (options.pid is not None or options.command is not None):
+        needed.append("raw_tracepoints")  # to follow the processes
+    return [f for f in dict.fromkeys(needed) if f not in options.features]
 
 
 def _check_files(manifest: Manifest) -> None:
@@ -160,7 +173,7 @@ class Session:
         self._attachments = Attachments()
         self._kernel_store = MapStore(manifest, loaded)
         self._kernel_store.set_initial_values()
-        self._services = SessionServices(sink, self._target_pid)
+        self._services = SessionServices(sink, self._target_pid, options.next_file)
         self._store = CombinedStore(
             shared_variables(manifest),
             self._kernel_store,

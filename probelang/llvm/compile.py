@@ -7,7 +7,7 @@ Pure and deterministic: same program and options, same bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from probelang import __version__
 from probelang.artifact.elf import read_elf
@@ -19,6 +19,7 @@ from probelang.diag.kernel import KernelTooOld
 from probelang.layout.program import EntryKind, Program
 from probelang.llvm import follow, functions, handlers, host, machine
 from probelang.llvm.module import Module
+from probelang.llvm.needs import kernel_needs
 from probelang.options import Options
 
 KINDS: dict[EntryKind, ProgramKind] = {
@@ -52,6 +53,8 @@ def compile_program(program: Program, options: Options, want_assembly: bool = Fa
     ir = module.text()
     code, assembly, _ = machine.assemble(ir, want_assembly)
     manifest = make_manifest(module, constants_offset(code))
+    needs = kernel_needs(read_elf(code), manifest) | set(manifest.features)
+    manifest = replace(manifest, features=tuple(sorted(needs)))
     finished = finish_object(code, manifest, module.infos, list(module.kfuncs), module.frame_size())
     return Compiled(finished, manifest, ir, assembly)
 
