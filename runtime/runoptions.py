@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from probelang.runtime.load import DEFAULT_RING_BYTES
@@ -10,7 +11,8 @@ from probelang.runtime.load import DEFAULT_RING_BYTES
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """`features`: what the kernel has, less --without. `pid`: -x. `command`: -c, in words. `duration_s`: -T.
-    `ring_bytes`: size of the ring buffer, a power of two. `pass_status`: end with the exit status of the command."""
+    `ring_bytes`: size of the ring buffer, a power of two. `pass_status`: end with the exit status of the command.
+    `next_file`: closes the file of -o and goes on in a new one, for switch_file()."""
 
     features: frozenset[str]
     pid: int | None = None
@@ -18,3 +20,4 @@ class RunOptions:
     duration_s: float | None = None
     ring_bytes: int = DEFAULT_RING_BYTES
     pass_status: bool = False
+    next_file: Callable[[], None] | None = None

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Callable
 
 from probelang.runtime import targets
 from probelang.runtime.output.sink import Sink
@@ -19,10 +20,11 @@ _LAST_WAIT_S = 1.0  # for commands of system() that still run at the end
 
 
 class SessionServices:
-    """`target_pid`: the process of -c or -x, 0 without."""
+    """`target_pid`: the process of -c or -x, 0 without. `next_file`: see RunOptions."""
 
-    def __init__(self, sink: Sink, target_pid: int) -> None:
+    def __init__(self, sink: Sink, target_pid: int, next_file: Callable[[], None] | None = None) -> None:
         self._sink = sink
+        self._next_file = next_file
         self._target_pid = target_pid
         self._symbols = Symbols(target_pid)
         # programs in the kernel count theirs from 1
@@ -76,7 +78,9 @@ class SessionServices:
                     return
 
     def switch_file(self) -> None:
-        """Output goes to one file from beginning to end."""
+        if self._next_file is not None:
+            self._sink.flush()
+            self._next_file()
 
     def target(self) -> int:
         return self._target_pid

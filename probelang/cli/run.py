@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
+import os
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -87,7 +91,10 @@ def start_session(given: Given, messages: Messages, artifact: Artifact, features
 
     options = run_options(given, features - frozenset(unwanted_features(given)))
     with contextlib.ExitStack() as stack:
-        stream = open_output(given.last("-o"), stack)
+        path = given.last("-o")
+        stream = open_output(path, stack)
+        if path is not None:
+            options = replace(options, next_file=file_switch(path, stream))
         sink = JsonSink(stream) if messages.json else TextSink(stream, sys.stderr.buffer)
         return run_session(artifact.manifest, artifact.code, options, sink)
 
@@ -138,6 +145,23 @@ def open_output(path: str | None, stack: contextlib.ExitStack) -> BinaryIO:
         raise CompileError([UnwritableFile(path=path, reason=str(error.strerror).lower())]) from None
     stack.callback(close_output, path, file)
     return file
+
+
+def file_switch(path: str, file: BinaryIO) -> Callable[[], None]:
+    """What goes on in a new file: the old one becomes PATH.1, then PATH.2 and so on, the oldest with the lowest number."""
+    numbers = itertools.count(1)
+
+    def switch() -> None:
+        file.flush()
+        try:
+            os.rename(path, f"{path}.{next(numbers)}")
+            fresh = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        except OSError:
+            return  # a device, or a folder that takes no more files: what is open goes on
+        os.dup2(fresh, file.fileno(), inheritable=False)
+        os.close(fresh)
+
+    return switch
 
 
 def close_output(path: str, file: BinaryIO) -> None:

@@ -125,7 +125,9 @@ def test_concatenation_is_one_operation() -> None:
     assert isinstance(statement, code.Evaluate)
     assert isinstance(statement.value, code.Print)
     assert statement.value.arguments == (
-        code.Concat((code.Text(b"a"), code.Text(b"b"), code.Concat((code.Text(b"c"), code.Text(b"d")), at=0)), at=1),
+        code.Concat(
+            (code.Text(b"a"), code.Text(b"b"), code.Concat((code.Text(b"c"), code.Text(b"d")), at=0)), at=1
+        ),
     )
 
 

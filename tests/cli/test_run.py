@@ -200,3 +200,15 @@ def test_another_programs_object_is_refused(probelang: Run) -> None:
     result = probelang("run", sys.executable)
     assert result.status == 1
     assert "is not an object of `probelang build`" in result.stderr
+
+
+def test_switch_file_goes_on_in_a_new_file(probelang: Run, tmp_path: Path) -> None:
+    script = 'probe oneshot { for (i = 1; i < 4; i++) { println("part ", i); if (i < 3) switch_file() } }'
+    assert probelang("run", "-o", "out", "-e", script).status == 0
+    texts = {path.name: path.read_text() for path in tmp_path.glob("out*")}
+    assert texts == {"out.1": "part 1\n", "out.2": "part 2\n", "out": "part 3\n"}
+
+
+def test_switch_file_without_a_file_changes_nothing(probelang: Run) -> None:
+    ran = probelang("run", "-e", 'probe oneshot { print("a"); switch_file(); print("b") }')
+    assert (ran.status, ran.stdout) == (0, "ab")
