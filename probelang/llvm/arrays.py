@@ -70,7 +70,7 @@ def write_field(e: Emitter, place: Pointer, field: KeyField, value: Value | StrV
     if isinstance(value, Value):
         e.store(place, value)
     elif isinstance(value, Call):
-        fill(e, e.offset(place, COMM_SIZE), field.size - COMM_SIZE)
+        fill(e, place, field.size)  # some kernels (6.1 is one) write nothing behind the NUL
         e.helper(COMM, place, COMM_SIZE)
     elif value.literal is not None:
         data = value.literal.ljust(field.size, b"\0")

@@ -95,11 +95,12 @@ def comm(e: Emitter, task: Value | None) -> StrVal:
         memory = e.alloca(COMM_SIZE)
     else:
         memory = e.at(e.reserve(COMM_SIZE))
+    # some kernels (6.1 is one) write nothing behind the NUL
+    e.store(memory, 0)
+    e.store(e.offset(memory, 8), 0)
     if task is None:
         e.helper(COMM, memory, COMM_SIZE)
     else:
-        e.store(memory, 0)
-        e.store(e.offset(memory, 8), 0)
         e.helper(PROBE_READ_KERNEL, memory, COMM_SIZE, e.add(task, e.constant("btf:task_struct.comm")))
     # not volatile: a comparison of whole words needs no length, and then LLVM drops all of this
     first = e.load(memory, volatile=False)
