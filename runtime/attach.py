@@ -66,6 +66,10 @@ def attach_tracepoint(program_fd: int, name: str) -> Attachment:
     return Attachment([bpf.open_raw_tracepoint(name, program_fd)])
 
 
+def attach_function_entry(program_fd: int) -> Attachment:
+    return Attachment([bpf.link_function_entry(program_fd)])
+
+
 def online_cpus() -> list[int]:
     """Numbers of the CPUs that run now."""
     with open("/sys/devices/system/cpu/online") as f:

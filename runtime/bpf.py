@@ -30,7 +30,7 @@ PROG_KPROBE, PROG_TRACEPOINT, PROG_PERF_EVENT, PROG_RAW_TRACEPOINT, PROG_TRACING
     26,
     31,
 )
-ATTACH_TRACE_ITER, ATTACH_PERF_EVENT, ATTACH_UPROBE_MULTI = 28, 41, 48
+ATTACH_TRACE_FENTRY, ATTACH_TRACE_ITER, ATTACH_PERF_EVENT, ATTACH_UPROBE_MULTI = 24, 28, 41, 48
 F_SLEEPABLE = 1 << 4
 PSEUDO_MAP_FD, PSEUDO_MAP_VALUE, PSEUDO_FUNC, PSEUDO_CALL, PSEUDO_KFUNC_CALL = 1, 2, 4, 1, 2
 
@@ -296,6 +296,11 @@ def test_run(fd: int, context: bytes = b"", cpu: int | None = None) -> int:
 def open_raw_tracepoint(name: str, program_fd: int) -> int:
     text = Bytes(name.encode() + b"\0")
     return _call(_RAW_TRACEPOINT, struct.pack("<QII", text.address, program_fd, 0))
+
+
+def link_function_entry(program_fd: int) -> int:
+    """To the kernel function that the program was loaded for."""
+    return _call(_RAW_TRACEPOINT, struct.pack("<QII", 0, program_fd, 0))
 
 
 def link_uprobe_multi(

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from probelang.runtime import bpf, perf
+from probelang.runtime import bpf, exits, perf
 from probelang.runtime.kernelbtf import UnknownKernelFact, cache_folder, kernel_facts, write_cache
 
-_REVISION = 1  # of the questions: another number makes old answers void
+_REVISION = 2  # of the questions: another number makes old answers void
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,9 @@ FEATURES: Mapping[str, Feature] = {
     "atomics": Feature("5.12", "exact counting", _ask_atomics, needed=True),
     "iter_task": Feature("5.8", "begin probes of processes that live already", _ask_iter_task),
     "task_pt_regs": Feature("5.15", "the registers of the process in timer.profile", _ask_task_pt_regs),
+    exits.FEATURE: Feature(
+        "5.5", "the end of a process once, with its memory", lambda: exits.ask_group_dead(_END)
+    ),
     "raw_tracepoints": Feature("4.17", "life of processes, system calls, -c and -x", _ask_raw_tracepoints),
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ from probelang.artifact.elf import SHT_NOBITS, ElfObject
 from probelang.artifact.manifest import Manifest, MapSpec, ProgramSpec
 from probelang.artifact.object import MAP_TYPES, read_object
 from probelang.diag import CompileError, Diagnostic
-from probelang.runtime import bpf
+from probelang.runtime import bpf, exits
 from probelang.runtime.kernelbtf import UnknownKernelFact, kernel_facts
 from probelang.runtime.link import Linked, Linker
 from probelang.runtime.targets import EXIT_PROGRAM, FORK_PROGRAM
@@ -101,7 +101,8 @@ def load_object(
     manifest = manifest or own
     loaded = Loaded(manifest, features, {}, {})
     try:
-        _make_maps(loaded, elf, values or {}, ring_bytes)
+        told = {"run:group_dead": int(exits.FEATURE in features)}
+        _make_maps(loaded, elf, told | dict(values or {}), ring_bytes)
         _load_programs(loaded, elf, bool((values or {}).get("run:target")))
     except OSError as error:
         loaded.close()
@@ -244,20 +245,31 @@ def _load_programs(loaded: Loaded, elf: ElfObject, is_restricted: bool) -> None:
         types.close()
 
 
+def enters_function(spec: ProgramSpec, features: frozenset[str]) -> bool:
+    """Whether a program of the end of threads goes to a function's entry (see `exits`)."""
+    return spec.tracepoint == exits.TRACEPOINT and exits.FEATURE in features and not exits.tracepoint_tells()
+
+
 def _load_program(
     spec: ProgramSpec, linked: Linked, types: _FunctionTypes, license_text: bytes, features: frozenset[str]
 ) -> int:
     info = types.info(linked) if len(linked.functions) > 1 else b""
     multi = spec.kind == "uprobe" and "uprobe_multi" in features
     iterator = spec.kind == "iter_task"
+    if enters_function(spec, features):
+        kind, attach_type, target = bpf.PROG_TRACING, bpf.ATTACH_TRACE_FENTRY, exits.entered_function()
+    else:
+        kind = _PROGRAM_TYPES[spec.kind]
+        attach_type = bpf.ATTACH_UPROBE_MULTI if multi else bpf.ATTACH_TRACE_ITER if iterator else 0
+        target = kernel_facts(["func:bpf_iter_task"])["func:bpf_iter_task"] if iterator else 0
     return bpf.load_program(
         spec.symbol,
-        _PROGRAM_TYPES[spec.kind],
+        kind,
         linked.code,
         license=license_text,
         flags=bpf.F_SLEEPABLE if spec.sleepable else 0,
-        expected_attach_type=(bpf.ATTACH_UPROBE_MULTI if multi else bpf.ATTACH_TRACE_ITER if iterator else 0),
-        attach_btf_id=kernel_facts(["func:bpf_iter_task"])["func:bpf_iter_task"] if iterator else 0,
+        expected_attach_type=attach_type,
+        attach_btf_id=target,
         btf_fd=types.btf_fd() if info else 0,
         functions=info,
     )

@@ -19,11 +19,12 @@ from probelang.diag import CompileError, Diagnostic
 from probelang.runtime.attach import (
     Attachment,
     attach_clock,
+    attach_function_entry,
     attach_sites,
     attach_tracepoint,
     run_iterator,
 )
-from probelang.runtime.load import Loaded
+from probelang.runtime.load import Loaded, enters_function
 from probelang.runtime.targets import EXIT_PROGRAM, FORK_PROGRAM
 
 TICK_HZ = 250  # of `timer.profile` without a frequency
@@ -89,14 +90,13 @@ def attach_probes(loaded: Loaded) -> Attachments:
         _allow_more_files()
     try:
         _follow(attachments, loaded, programs.get(FORK_PROGRAM))
+        _follow(attachments, loaded, programs.get(EXIT_PROGRAM))
         for probe in loaded.manifest.probes:
             for symbol in probe.programs:
                 try:
                     _attach(attachments, loaded, probe, programs[symbol])
                 except OSError as error:
                     failures.append(_failure(probe, error))
-        # behind the probes: those of the end of a process must still find it among the targets
-        _follow(attachments, loaded, programs.get(EXIT_PROGRAM))
     except BaseException:
         attachments.close()
         raise
@@ -119,6 +119,8 @@ def _attach(attachments: Attachments, loaded: Loaded, probe: ProbeSpec, program:
         case "uprobe":
             assert isinstance(probe.point, FunctionPoint)
             attachments.held.append(_attach_function(loaded, fd, probe.point, link))
+        case "raw_tracepoint" if enters_function(program, loaded.features):
+            attachments.held.append(attach_function_entry(fd))
         case "raw_tracepoint":
             attachments.held.append(attach_tracepoint(fd, program.tracepoint))
         case "perf_event":

@@ -1,10 +1,11 @@
 """Following processes: the programs that keep the map `targets` right while -x or -c is on.
 
     sched_process_fork   parent in targets?          -> the child's process id goes in
-    sched_process_exit   last thread of a process?   -> its id goes out, for ids are used again
+    sched_process_free   thread that its process is called after?   -> the id goes out, for ids are used again
 
-The runtime loads them only when it needs them, attaches the first before all probes and the second behind them: a
-probe of the end of a process must still find it.
+That is later than the ends of all of the process's threads, which come in any order.
+
+The runtime loads them only when it needs them, and attaches the first before all probes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from probelang.llvm.builder import Pointer
 from probelang.llvm.emitter import MAP_DELETE, MAP_LOOKUP, MAP_UPDATE, PID_TGID, Emitter
 from probelang.llvm.module import Module
 
-FORK, EXIT = "sched_process_fork", "sched_process_exit"
+FORK, EXIT = "sched_process_fork", "sched_process_free"
 PROGRAMS = (
     ProgramSpec("targets_fork", f"raw_tp/{FORK}", "raw_tracepoint", tracepoint=FORK),
     ProgramSpec("targets_exit", f"raw_tp/{EXIT}", "raw_tracepoint", tracepoint=EXIT),
@@ -41,10 +42,11 @@ def follow_fork(module: Module, program: ProgramSpec) -> None:
 
 def follow_exit(module: Module, program: ProgramSpec) -> None:
     e = Emitter(module, "handler", program.symbol, (("ctx", Pointer),), section=program.section)
-    signal = e.kernel_word(e.add(e.task(), e.constant("btf:task_struct.signal")))
-    live = e.kernel_word(e.add(signal, e.constant("btf:signal_struct.live")), bits=32)
-    with e.when(e.compare("eq", live, 0)), e.key_memory(8) as key:
-        e.store(key, e.shift_right(e.helper(PID_TGID), 32))
+    task = e.load(Pointer("%ctx"))
+    tid = e.kernel_word(e.add(task, e.constant("btf:task_struct.pid")), bits=32)
+    tgid = e.kernel_word(e.add(task, e.constant("btf:task_struct.tgid")), bits=32)
+    with e.when(e.compare("eq", tid, tgid)), e.key_memory(8) as key:
+        e.store(key, tgid)
         e.helper(MAP_DELETE, e.map("targets"), key)
     e.ret(0)
     module.add(e, "global", (("ctx", "context"),))

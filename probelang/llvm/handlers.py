@@ -99,12 +99,25 @@ def find_subject(e: Emitter, entry: Entry, out: Label) -> None:
     if entry.leaders is None:
         return
     if entry.kind == "exit" and entry.leaders:
-        signal = e.kernel_word(e.add(e.task(), e.constant("btf:task_struct.signal")))
-        live = e.kernel_word(e.add(signal, e.constant("btf:signal_struct.live")), bits=32)
-        only_if(e, e.compare("eq", live, 0), out)
+        only_last_thread(e, out)
         return
     tid, tgid = identity(e)
     only_if(e, e.compare("eq" if entry.leaders else "ne", tid, tgid), out)
+
+
+def only_last_thread(e: Emitter, out: Label) -> None:
+    """Of a process that ends. The kernel says which it is, or else: no thread is alive any more, which may then be so for
+    several that end at the same time."""
+    told, untold, last = e.fresh("told"), e.fresh("untold"), e.fresh("last")
+    e.branch_if(e.truth(e.constant("run:group_dead")), told, untold)
+    e.start(told)
+    group_dead = e.bits_and(e.load(e.offset(CONTEXT, 8)), 0xFF)
+    e.branch_if(e.truth(group_dead), last, out)
+    e.start(untold)
+    signal = e.kernel_word(e.add(e.task(), e.constant("btf:task_struct.signal")))
+    live = e.kernel_word(e.add(signal, e.constant("btf:signal_struct.live")), bits=32)
+    e.branch_if(e.compare("eq", live, 0), last, out)
+    e.start(last)
 
 
 def pointer_of(e: Emitter, address: Value) -> Pointer:
