@@ -39,6 +39,7 @@ _TEST_RUN, _INFO, _RAW_TRACEPOINT, _BTF_LOAD, _LOOKUP_DELETE, _FREEZE = 10, 15, 
 _LOOKUP_BATCH, _DELETE_BATCH, _LINK_CREATE, _ITER_CREATE, _LINK_DETACH = 24, 27, 28, 33, 34
 
 _LOG_BYTES = 1 << 24
+_PROGRAM_INFO_BYTES = 216  # up to recursion_misses
 _LOG_SMALL = 1 << 16
 _BATCH_BYTES, _BATCH_LEAST = 1 << 20, 128
 
@@ -196,6 +197,13 @@ def object_id(fd: int) -> int:
 
 
 # -------------------------------------------------------------------------------------------------- programs
+
+
+def runs_left_out(fd: int) -> int:
+    """How often the kernel left a program out, as the same one was under way on that CPU (`bpf_prog_info.recursion_misses`)."""
+    info = Bytes(_PROGRAM_INFO_BYTES)
+    _call(_INFO, struct.pack("<IIQ", fd, _PROGRAM_INFO_BYTES, info.address))
+    return int(struct.unpack_from("<Q", info.buffer, _PROGRAM_INFO_BYTES - 8)[0])
 
 
 def load_btf(data: bytes) -> int:

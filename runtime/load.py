@@ -81,6 +81,13 @@ class Loaded:
         value: int = struct.unpack_from("<Q", memory, dict(self.manifest.words)[name])[0]
         return value
 
+    def runs_left_out(self) -> int:
+        """Of tracepoints' programs: since Linux 7.0 they may be preempted, and are left out where the same one was."""
+        kinds = {spec.symbol: spec.kind for spec in self.manifest.programs}
+        return sum(
+            bpf.runs_left_out(fd) for symbol, fd in self.programs.items() if kinds[symbol] == "raw_tracepoint"
+        )
+
     def set_word(self, name: str, value: int) -> None:
         memory = self.maps[".bss"].memory
         assert memory is not None

@@ -395,6 +395,11 @@ class Session:
             count = self._word(word)
             if count:
                 self._sink.warn((text % count).encode())
+        missed = self._loaded.runs_left_out()
+        if missed:
+            self._sink.warn(
+                b"up to %d events of processes or system calls were missed by the kernel" % missed
+            )
         self._report_cut_strings()
         dropped = self._services.speculations.dropped
         if dropped:
