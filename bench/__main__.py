@@ -169,8 +169,10 @@ def report(
     lines = [
         "# Measured",
         "",
-        ("Written by `make bench` (`python -m bench`). Medians of "
-        f"{rounds} interleaved rounds; {calls:,} hits a round of a function that starts with `push`."),
+        (
+            "Written by `make bench` (`python -m bench`). Medians of "
+            f"{rounds} interleaved rounds; {calls:,} hits a round of a function that starts with `push`."
+        ),
         "",
         f"- machine: {platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}",
         f"- Python {platform.python_version()}; bpftrace: {version_of('bpftrace')}",
