@@ -34,8 +34,12 @@ def main() -> int:
         workload = Path(folder) / "workload.py"
         workload.write_text(WORKLOAD)
         script = HERE / "python_allocations.probe"
-        command = f"/usr/bin/env PYTHONHOME={sys.base_prefix} LD_LIBRARY_PATH={folder} {interpreter} {workload}"
-        print(f"$ probelang {script.name} {probed.name} -c '{interpreter.name} {workload.name}'\n", flush=True)
+        command = (
+            f"/usr/bin/env PYTHONHOME={sys.base_prefix} LD_LIBRARY_PATH={folder} {interpreter} {workload}"
+        )
+        print(
+            f"$ probelang {script.name} {probed.name} -c '{interpreter.name} {workload.name}'\n", flush=True
+        )
         words = [sys.executable, "-m", "probelang", "run", str(script), str(probed), "-c", command]
         return subprocess.run(words, check=False).returncode
 

@@ -295,7 +295,19 @@ class Try(Node):
 
 
 Statement: TypeAlias = (
-    Block | Empty | ExpressionStatement | If | While | For | Foreach | Return | Next | Break | Continue | Delete | Try
+    Block
+    | Empty
+    | ExpressionStatement
+    | If
+    | While
+    | For
+    | Foreach
+    | Return
+    | Next
+    | Break
+    | Continue
+    | Delete
+    | Try
 )
 
 # --------------------------------------------------------------------------------------------- declarations
