@@ -18,7 +18,6 @@ from probelang.runtime.doctor import Finding, State, can_run, examine
 COMPILER = (
     ("lark", "the parser"),
     ("llvmlite", "code generation"),
-    ("elftools", "symbols"),
     ("iced_x86", "safe sites"),
 )
 

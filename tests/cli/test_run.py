@@ -19,7 +19,7 @@ from tests.conftest import TIMEOUT_S, Compile, Run
 ROOT = Path(__file__).parent.parent.parent
 WITHOUT_COMPILER = (
     "import sys\n"
-    "for name in ('lark', 'llvmlite', 'elftools', 'iced_x86'): sys.modules[name] = None\n"
+    "for name in ('lark', 'llvmlite', 'iced_x86'): sys.modules[name] = None\n"
     "from probelang.cli.main import main\n"
     "raise SystemExit(main())\n"
 )

@@ -50,7 +50,6 @@ FOREIGN = {
     "llvmlite": {"llvm"},
     "iced_x86": {"sites", "dwarf"},
     "bcc": {"runtime"},
-    "rich": {"cli"},
 }
 ONE_MODULE = {"bcc"}
 
