@@ -35,7 +35,7 @@ from probelang.runtime.ringbuf import RingReader
 from probelang.runtime.runoptions import RunOptions
 from probelang.runtime.services import SessionServices
 from probelang.runtime.signals import EndSignals, Interrupted
-from probelang.runtime.targets import fill_targets, may_hit_itself
+from probelang.runtime.targets import fill_targets, may_hit_itself, names_processes, sees_all_processes
 from probelang.runtime.timers import TimerHeap
 from probelang.runtime.timezone import west_of_utc_s, zone_name_bytes
 from probelang.runtime.userhalf import UserHalf
@@ -75,6 +75,7 @@ def run(manifest: Manifest, object_bytes: bytes, options: RunOptions, sink: Sink
 def _run(manifest: Manifest, object_bytes: bytes, options: RunOptions, sink: Sink) -> int:
     _check_features(manifest, options)
     _check_files(manifest)
+    _check_namespace(manifest, options)
     with EndSignals() as signals, contextlib.ExitStack() as stack:
         command = None
         if options.command is not None:
@@ -118,6 +119,18 @@ def _missing_features(manifest: Manifest, options: RunOptions) -> list[str]:
     return [f for f in dict.fromkeys(needed) if f not in options.features]
 
 
+def _check_namespace(manifest: Manifest, options: RunOptions) -> None:
+    """That the numbers of chosen processes mean the same to the kernel; with others it would count nothing, silently."""
+    is_choosing = options.pid is not None or options.command is not None or names_processes(manifest)
+    if is_choosing and not sees_all_processes():
+        from probelang.diag.runtime import RunFailed
+
+        reason = "process ids differ in this container (run it with the pid namespace of the host)"
+        raise CompileError(
+            [RunFailed(action="choose processes with -c, -x or `process(PID)`", reason=reason)]
+        )
+
+
 def _check_files(manifest: Manifest) -> None:
     """That the files to be probed are those that were compiled for."""
     binaries = {p.point.binary for p in manifest.probes if isinstance(p.point, FunctionPoint)}
@@ -147,7 +160,7 @@ def _run_values(manifest: Manifest, options: RunOptions, command: Command | None
     return {
         "run:target": int(bool(target)),
         "run:target_pid": target,
-        "run:self": os.getpid() if may_hit_itself(manifest) else 0,
+        "run:self": os.getpid() if may_hit_itself(manifest) and sees_all_processes() else 0,
         # the difference is whole seconds; what was measured between the two calls is not part of it
         "run:tai": round(tai_s / 1_000_000_000) * 1_000_000_000,
         "run:gmtoff": -west_of_utc_s(),

@@ -12,9 +12,10 @@ import os
 import struct
 
 from probelang.artifact.manifest import Manifest
-from probelang.artifact.points import FunctionPoint, SyscallPoint
+from probelang.artifact.points import FunctionPoint, ProcessPoint, SyscallPoint
 from probelang.runtime import bpf
 
+_INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 FORK_PROGRAM, EXIT_PROGRAM = "targets_fork", "targets_exit"
 
 
@@ -54,6 +55,20 @@ def fill_targets(map_fd: int, root: int) -> None:
         for pid in found - known:
             bpf.update(map_fd, struct.pack("<I", pid), b"\1")
         known |= found
+
+
+def sees_all_processes() -> bool:
+    """Whether process ids here are those that programs in the kernel see: not so in a container with a namespace of its own."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino == _INITIAL_PID_NAMESPACE
+    except OSError:
+        return True
+
+
+def names_processes(manifest: Manifest) -> bool:
+    """Whether programs of it compare the process id with a number, for `process(PID)`."""
+    points = [probe.point for probe in manifest.probes]
+    return any(isinstance(p, ProcessPoint | SyscallPoint) and p.pid is not None for p in points)
 
 
 def may_hit_itself(manifest: Manifest) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Compile
-from tests.robustness.conftest import TIMEOUT_S, Start, Trace
+from tests.robustness.conftest import TIMEOUT_S, Start, Trace, environment, probelang_command
 
 pytestmark = pytest.mark.kernel
 
@@ -179,3 +179,28 @@ def test_system_calls_like_strace(trace: Trace, life: Path) -> None:
     for name, number in wanted.items():
         expected = sum(f" {name}(" in line for line in calls)
         assert ran.value(f"call{number}") == expected, name
+
+
+def test_process_ids_of_a_container_are_not_taken_for_the_hosts(flood: Path, tmp_path: Path) -> None:
+    """There -c and -x are refused, as they would count nothing; probes of every process work."""
+    container = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*container, "true"], check=False).returncode:
+        pytest.skip("needs pid namespaces")
+
+    def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [*container, *probelang_command("-e", script, *words)]
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment(),
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+
+    counts = f'global n probe process("{flood}").function("hit") {{ n++ }} probe end {{ println(n) }} '
+    refused = run(counts, "-c", f"{flood} -n 5")
+    assert refused.returncode == 3 and "process ids differ in this container" in refused.stderr
+    everybody = run(counts + f'probe begin {{ system("{flood} -n 50") }} probe timer.ms(500) {{ exit() }}')
+    assert everybody.stdout == "50\n"
