@@ -25,7 +25,8 @@ from probelang.artifact.manifest import BssStorage, HistogramLayout, MapStorage,
 from probelang.diag import InternalError
 from probelang.llvm import arrays, expressions, globals
 from probelang.llvm.builder import Bit, Pointer, Value
-from probelang.llvm.emitter import Cell, Emitter
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.values import Cell
 
 INT64_MAX, INT64_MIN = (1 << 63) - 1, -(1 << 63)
 ATTEMPTS = 1 << 16

@@ -16,7 +16,9 @@ from probelang.artifact.manifest import BssStorage, KeyField, MapStorage
 from probelang.diag import InternalError
 from probelang.llvm import expressions, globals, sharedtext
 from probelang.llvm.builder import Label, Pointer, Value
-from probelang.llvm.emitter import COMM, MAP_DELETE, MAP_LOOKUP, MAP_UPDATE, Emitter, StrVal
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.helper_ids import COMM, MAP_DELETE, MAP_LOOKUP, MAP_UPDATE
+from probelang.llvm.values import StrVal
 
 BPF_ANY, BPF_NOEXIST = 0, 1
 OVERFLOW = "Array overflow, check MAXMAPENTRIES"

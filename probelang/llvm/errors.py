@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from probelang.artifact.manifest import STATE_STOPPING, Record
 from probelang.llvm.builder import Label, Pointer, Value
-from probelang.llvm.emitter import CPU, RINGBUF_OUTPUT, Buffer, Cell, Emitter, StrVal
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.helper_ids import CPU, RINGBUF_OUTPUT
 from probelang.llvm.module import MESSAGE_COUNT, MESSAGE_SIZE, MESSAGE_TEXT
+from probelang.llvm.values import Buffer, Cell, StrVal
 
 ABORT = -1  # "message" of abort(): ends everything up to the handler and is no error
 MAXACTION = "MAXACTION exceeded"

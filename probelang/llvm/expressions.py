@@ -45,7 +45,8 @@ from probelang.layout.walk import nodes
 from probelang.llvm import aggregates, arrays, functions, globals, prints
 from probelang.llvm.builder import Bit, Label, Predicate, Value
 from probelang.llvm.cut import cut_literal
-from probelang.llvm.emitter import Buffer, Cell, Emitter, StrVal
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.values import Buffer, Cell, StrVal
 
 Result: TypeAlias = Value | StrVal
 

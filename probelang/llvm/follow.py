@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from probelang.artifact.manifest import ProgramSpec
 from probelang.llvm.builder import Pointer
-from probelang.llvm.emitter import MAP_DELETE, MAP_LOOKUP, MAP_UPDATE, PID_TGID, Emitter
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.helper_ids import MAP_DELETE, MAP_LOOKUP, MAP_UPDATE, PID_TGID
 from probelang.llvm.module import Module
 
 FORK, EXIT = "sched_process_fork", "sched_process_free"

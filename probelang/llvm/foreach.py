@@ -17,18 +17,10 @@ from probelang.artifact.manifest import KeyField, MapStorage
 from probelang.diag import InternalError
 from probelang.llvm import arrays, expressions, globals, statements
 from probelang.llvm.builder import Pointer, Value
-from probelang.llvm.emitter import (
-    FOR_EACH,
-    MAP_DELETE,
-    MAP_LOOKUP,
-    Buffer,
-    Cell,
-    Emitter,
-    Jump,
-    Jumps,
-    StrVal,
-)
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.frame import FLOW_BREAK, FLOW_ERROR, FLOW_NEXT, FLOW_NONE, FLOW_RETURN
+from probelang.llvm.helper_ids import FOR_EACH, MAP_DELETE, MAP_LOOKUP
+from probelang.llvm.values import Buffer, Cell, Jump, Jumps, StrVal
 
 PROBE_READ_KERNEL_STR = 115
 MAP, KEY, VALUE = Pointer("%map"), Pointer("%key"), Pointer("%value")

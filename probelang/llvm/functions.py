@@ -18,8 +18,9 @@ from probelang.layout.program import Clone
 from probelang.layout.sleeping import may_sleep
 from probelang.llvm import errors, expressions, globals, statements
 from probelang.llvm.builder import Label, Pointer, Value
-from probelang.llvm.emitter import Buffer, Cell, Emitter, Jump, Jumps, StrVal
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.module import Module
+from probelang.llvm.values import Buffer, Cell, Jump, Jumps, StrVal
 
 OK, FAILED, NEXT = 0, 1, 2
 

@@ -33,7 +33,8 @@ from probelang.diag import InternalError
 from probelang.layout.walk import nodes
 from probelang.llvm import arrays, expressions, sharedtext
 from probelang.llvm.builder import AtomicOp, Operand, Pointer, Value
-from probelang.llvm.emitter import Buffer, Cell, Emitter, StrVal
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.values import Buffer, Cell, StrVal
 
 PLAIN = 64  # attempts on kernels without iterators
 ATTEMPTS = 1 << 16  # a compare-and-exchange that loses as often has met a fault of ours, not bad luck

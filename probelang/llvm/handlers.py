@@ -19,9 +19,11 @@ from probelang.layout.usage import callees
 from probelang.layout.walk import handler_nodes
 from probelang.llvm import errors, expressions, functions, statements
 from probelang.llvm.builder import Bit, Label, Pointer, Value
-from probelang.llvm.emitter import CPU, MAP_LOOKUP, PID_TGID, Emitter, Jump, Jumps, NeedsFrame
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.frame import REGISTERS
+from probelang.llvm.helper_ids import CPU, MAP_LOOKUP, PID_TGID
 from probelang.llvm.module import Module
+from probelang.llvm.values import Jump, Jumps, NeedsFrame
 
 FRAMES_PER_CPU = 4
 MAX_FRAMES = 1 << 16

@@ -14,7 +14,8 @@ from probelang.artifact.code import Type
 from probelang.artifact.manifest import STRING_HEADER, BssStorage, MapStorage
 from probelang.llvm import aggregates, arrays, sharedtext
 from probelang.llvm.builder import Label, Pointer, Value
-from probelang.llvm.emitter import MAP_UPDATE, Emitter
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.helper_ids import MAP_UPDATE
 from probelang.llvm.module import Module
 
 SYMBOL, SECTION = "host", "raw_tp/host"

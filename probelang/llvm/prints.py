@@ -26,16 +26,9 @@ from probelang.artifact.manifest import FieldKind, Record
 from probelang.llvm import expressions
 from probelang.llvm.builder import Operand, Pointer, Value
 from probelang.llvm.cut import cut_literal
-from probelang.llvm.emitter import (
-    CPU,
-    RINGBUF_OUTPUT,
-    RINGBUF_RESERVE,
-    RINGBUF_SUBMIT,
-    Buffer,
-    Cell,
-    Emitter,
-    StrVal,
-)
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.helper_ids import CPU, RINGBUF_OUTPUT, RINGBUF_RESERVE, RINGBUF_SUBMIT
+from probelang.llvm.values import Buffer, Cell, StrVal
 
 HEADER = 8
 NO_WAKEUP = 1  # BPF_RB_NO_WAKEUP: the reader looks by itself every few milliseconds

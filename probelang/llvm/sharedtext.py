@@ -17,7 +17,9 @@ from probelang.artifact.code import Assign, Element, Expr, Local, Scalar
 from probelang.artifact.manifest import STRING_HEADER, BssStorage
 from probelang.llvm import arrays, expressions, globals
 from probelang.llvm.builder import Pointer, Value
-from probelang.llvm.emitter import MAP_LOOKUP, MAP_UPDATE, Buffer, Emitter, StrVal
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.helper_ids import MAP_LOOKUP, MAP_UPDATE
+from probelang.llvm.values import Buffer, StrVal
 
 SPINS = 1 << 14  # a writer holds the word for some ten nanoseconds, or until it is scheduled again
 ATTEMPTS = 1 << 12

@@ -28,7 +28,9 @@ from probelang.artifact.code import (
 from probelang.diag import InternalError
 from probelang.llvm import aggregates, arrays, errors, expressions, foreach, globals
 from probelang.llvm.builder import Value
-from probelang.llvm.emitter import MAX_TURNS, Emitter, Jump, Jumps, LoopState, StrVal
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.helper_ids import MAX_TURNS
+from probelang.llvm.values import Jump, Jumps, LoopState, StrVal
 
 
 def emit(e: Emitter, stmt: Stmt) -> None:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from probelang.llvm.builder import Predicate, Value
 from probelang.llvm.cut import cut_literal
-from probelang.llvm.emitter import Emitter, StrVal
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.text import comparison
 from probelang.llvm.text.compose import Composition, buffer_offset
+from probelang.llvm.values import StrVal
 
 INLINE_BYTES = 64  # literals up to this length are compared without a call
 

@@ -9,8 +9,9 @@ from probelang.artifact.code import Call, Piece, Type
 from probelang.llvm.builder import Operand, Value
 from probelang.llvm.calls import lower_call
 from probelang.llvm.calls.lowering import Result
-from probelang.llvm.emitter import Buffer, Emitter, StrVal
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.text.format import format_text
+from probelang.llvm.values import Buffer, StrVal
 from tests.llvm_text.machine import BUFFERS, Inline, Machine, Routine
 
 Kinds: TypeAlias = Sequence[Literal["long", "string"]]

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-import probelang.llvm.emitter as emitting
 from probelang import typed
 from probelang.artifact.limits import Limits
 from probelang.artifact.manifest import VERSION, Manifest, ProgramSpec
 from probelang.artifact.object import finish_object
 from probelang.layout.place import text_capacity
 from probelang.layout.program import Program
+from probelang.llvm import helper_ids
 from probelang.llvm.builder import Operand, Pointer, Value
 from probelang.llvm.compile import constants_offset
 from probelang.llvm.emitter import Emitter
@@ -93,7 +93,7 @@ class Machine:
         e = Emitter(self.module, "handler", "main", (("ctx", Pointer),), section="raw_tp/main")
         key = e.alloca(8)
         e.store(key, 0)
-        frame = e.helper_pointer(emitting.MAP_LOOKUP, e.map("frames"), key)
+        frame = e.helper_pointer(helper_ids.MAP_LOOKUP, e.map("frames"), key)
         with e.when(e.is_null(frame)):
             e.ret(0)
         e.frame = frame

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from probelang.artifact.code import Piece
 from probelang.llvm import strings
 from probelang.llvm.calls.lowering import Result
-from probelang.llvm.emitter import Emitter, StrVal
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.values import StrVal
 from tests.llvm_text.builtins import Bench, Kinds, builtin, formatted, routine
 from tests.llvm_text.machine import Routine
 from tests.llvm_text.reference import Reference

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probelang.llvm.calls.lowering import Result
-from probelang.llvm.emitter import Emitter, StrVal
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.text.regex import matches
+from probelang.llvm.values import StrVal
 from tests.llvm_text.builtins import Bench, routine
 from tests.llvm_text.machine import Routine
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from probelang.artifact.code import Call
 from probelang.llvm.builder import Value
 from probelang.llvm.calls.lowering import Lowering, Result, Values
-from probelang.llvm.emitter import KTIME, Emitter
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.helper_ids import KTIME
 
 KTIME_TAI = 208
 TICKS_PER_SECOND = 250

@@ -14,21 +14,12 @@ from probelang.layout.program import SiteText
 from probelang.llvm.builder import Operand, Pointer, Value
 from probelang.llvm.calls.lowering import Lowering, Result, Values, known, number
 from probelang.llvm.cut import cut_literal
-from probelang.llvm.emitter import (
-    COMM,
-    CPU,
-    MAP_LOOKUP,
-    PID_TGID,
-    PROBE_READ_KERNEL,
-    STACK_LIMIT,
-    UID_GID,
-    Emitter,
-    NeedsFrame,
-    StrVal,
-)
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.frame import REGISTERS
+from probelang.llvm.helper_ids import COMM, CPU, MAP_LOOKUP, PID_TGID, PROBE_READ_KERNEL, STACK_LIMIT, UID_GID
 from probelang.llvm.text import userstring
 from probelang.llvm.text.buffers import limit
+from probelang.llvm.values import NeedsFrame, StrVal
 
 COMM_SIZE = 16  # TASK_COMM_LEN
 LOW = 0xFFFFFFFF

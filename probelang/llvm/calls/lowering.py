@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from probelang.artifact.code import Call
 from probelang.llvm.builder import Value
-from probelang.llvm.emitter import Emitter, StrVal
+from probelang.llvm.emitter import Emitter
+from probelang.llvm.values import StrVal
 
 Result: TypeAlias = Value | StrVal
 Values: TypeAlias = tuple[Result, ...]

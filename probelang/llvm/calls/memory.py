@@ -8,10 +8,11 @@ from probelang.artifact.code import Call, Piece
 from probelang.llvm.builder import Operand, Value
 from probelang.llvm.calls.lowering import Lowering, Result, Values, number
 from probelang.llvm.calls.text import quote
-from probelang.llvm.emitter import Cell, Emitter, StrVal
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.text.compose import Composition
 from probelang.llvm.text.format import format_piece
 from probelang.llvm.text.userstring import FAULT, finish_read, read_user_bytes, read_user_string
+from probelang.llvm.values import Cell, StrVal
 
 NUMBERS: dict[str, tuple[int, bool]] = {
     "user_char": (8, True),

@@ -9,10 +9,12 @@ from probelang.diag.kernel import SymbolAsText
 from probelang.llvm.builder import Operand, Value
 from probelang.llvm.calls.identity import pid
 from probelang.llvm.calls.lowering import Lowering, Result, Values, number, text
-from probelang.llvm.emitter import TASK_BTF, Buffer, Emitter, StrVal
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.frame import TEXT_HEADER
+from probelang.llvm.helper_ids import TASK_BTF
 from probelang.llvm.prints import send_call
 from probelang.llvm.text import stack
+from probelang.llvm.values import Buffer, StrVal
 
 GET_TASK_STACK = 141
 USER_STACK = 1 << 8  # BPF_F_USER_STACK

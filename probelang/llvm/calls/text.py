@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from probelang.artifact.code import Call
 from probelang.llvm.builder import Operand, Value
 from probelang.llvm.calls.lowering import Lowering, Result, Values, known, number, text
-from probelang.llvm.emitter import Buffer, Emitter
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.text import comparison, escapes, parts, tokens
 from probelang.llvm.text.buffers import in_room
 from probelang.llvm.text.compose import Composition, buffer_offset
+from probelang.llvm.values import Buffer
 
 
 def strlen(e: Emitter, values: Values, call: Call) -> Result:

@@ -19,8 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from probelang.llvm.builder import Bit, Operand, Pointer, Value, constant
-from probelang.llvm.emitter import Cell, Emitter
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.frame import TEXT_HEADER
+from probelang.llvm.values import Cell
 
 
 @dataclass(frozen=True, slots=True)

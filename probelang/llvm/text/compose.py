@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from probelang.llvm.builder import Operand, Value
 from probelang.llvm.cut import ELLIPSIS
-from probelang.llvm.emitter import Buffer, Emitter, StrVal
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.frame import TEXT_HEADER
 from probelang.llvm.text.buffers import (
     Text,
@@ -22,6 +22,7 @@ from probelang.llvm.text.buffers import (
     set_length,
     text_at,
 )
+from probelang.llvm.values import Buffer, StrVal
 
 
 class Composition:

@@ -14,12 +14,13 @@ from typing import TypeAlias
 from probelang.artifact.code import Piece
 from probelang.llvm.builder import Operand, Value
 from probelang.llvm.cut import cut_literal
-from probelang.llvm.emitter import Emitter, StrVal
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.frame import TEXT_HEADER
 from probelang.llvm.text import escapes, numbers
 from probelang.llvm.text.buffers import limit
 from probelang.llvm.text.compose import Composition, buffer_offset
 from probelang.llvm.text.userstring import read_user_bytes
+from probelang.llvm.values import StrVal
 
 Result: TypeAlias = Value | StrVal
 

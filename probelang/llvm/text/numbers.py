@@ -10,8 +10,9 @@ Padding comes from rows of spaces and zeros in read-only memory: a copy by the k
 from __future__ import annotations
 
 from probelang.llvm.builder import Bit, Operand, Pointer, Value
-from probelang.llvm.emitter import Cell, Emitter
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.text.buffers import Text, append, byte, length_of, limit, put, set_length, text_at
+from probelang.llvm.values import Cell
 
 SIGNED, LEFT, ZEROS, PLUS, BLANK, PREFIX = 1, 2, 4, 8, 16, 32
 BASE_SHIFT, LETTERS_SHIFT, FLAGS_SHIFT, WIDTH_SHIFT, PRECISION_SHIFT = 0, 8, 16, 24, 44

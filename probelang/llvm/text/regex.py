@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from probelang.artifact.code import Automaton
 from probelang.llvm.builder import Value
-from probelang.llvm.emitter import Emitter, StrVal
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.text.buffers import byte, length_of, limit, text_at
 from probelang.llvm.text.compose import buffer_offset
+from probelang.llvm.values import StrVal
 
 MATCHED, MATCHED_AT_END = 1, 2
 

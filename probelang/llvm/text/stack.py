@@ -6,8 +6,9 @@ addresses_to_text(0x401136, 0x7f0000000010)  ->  "0x401136 0x7f0000000010"
 from __future__ import annotations
 
 from probelang.llvm.builder import Value
-from probelang.llvm.emitter import Cell, Emitter
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.text.buffers import Text, in_room, set_byte, set_length, text_at
+from probelang.llvm.values import Cell
 
 NIBBLES = 16
 

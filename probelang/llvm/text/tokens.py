@@ -9,7 +9,7 @@ of the frame's header, which a handler sets to 0 when it starts.
 from __future__ import annotations
 
 from probelang.llvm.builder import Value
-from probelang.llvm.emitter import Cell, Emitter
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.text.buffers import (
     append,
     byte,
@@ -20,6 +20,7 @@ from probelang.llvm.text.buffers import (
     set_length,
     text_at,
 )
+from probelang.llvm.values import Cell
 
 
 def tokenize(e: Emitter, parameters: list[Value]) -> None:

@@ -9,10 +9,12 @@ A string is read up to its NUL and not further: what follows it may not be mappe
 from __future__ import annotations
 
 from probelang.llvm.builder import Operand, Pointer, Value
-from probelang.llvm.emitter import COPY_FROM_USER, PROBE_READ_USER, Buffer, Cell, Emitter, StrVal
+from probelang.llvm.emitter import Emitter
 from probelang.llvm.frame import TEXT_HEADER
+from probelang.llvm.helper_ids import COPY_FROM_USER, PROBE_READ_USER
 from probelang.llvm.text.buffers import Text, append, byte, length_of, limit, set_byte, set_length, text_at
 from probelang.llvm.text.compose import cut_if_long
+from probelang.llvm.values import Buffer, Cell, StrVal
 
 PROBE_READ_USER_STR = 114
 PAGE_BYTES = 4096  # of no architecture smaller: a multiple only reads in smaller steps
