@@ -198,10 +198,10 @@ def test_updates_of_both_halves_at_once_are_exact(run_session: RunSession, count
         timer(5, fifty, show(("turn=", code.Number(50))), locals=(LocalVariable("i", Type.LONG),)),
         lifecycle("end", SHOW_N),
     )
-    ran = run_session(m, command=command(counter, "-t", "2", "-n", "50000"))
+    ran = run_session(m, command=command(counter, "-t", "2", "-n", "200000"))
     turns_run = ran.output.count("turn=")
-    assert turns_run > 3
-    assert ran.value("n") == 100_000 + 50 * turns_run
+    assert turns_run >= 1
+    assert ran.value("n") == 400_000 + 50 * turns_run
 
 
 def test_what_is_written_and_never_read_is_shown(run_session: RunSession, counter: Target) -> None:
