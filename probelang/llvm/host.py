@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from probelang.artifact.code import Type
-from probelang.artifact.manifest import STRING_HEADER, BssStorage, MapStorage
+from probelang.artifact.manifest import BssStorage, MapStorage
 from probelang.llvm import aggregates, arrays, sharedtext
 from probelang.llvm.builder import Label, Pointer, Value
 from probelang.llvm.emitter import Emitter
@@ -106,9 +106,7 @@ def write_text(e: Emitter, variable: int) -> None:
         target = e.offset(word, 8)
 
         def write() -> Value:
-            length = e.mask(e.load(text, bits=32))
-            e.store(target, length)
-            e.copy(e.offset(target, STRING_HEADER), length, e.offset(text, STRING_HEADER))
+            sharedtext.put_text(e, target, text)
             return Value("1")
 
         done = sharedtext.write_exclusive(e, word, e.load(e.module.word("mailbox_old")), write)

@@ -108,6 +108,13 @@ def read_scalar(e: Emitter, variable: int, target: Buffer) -> Value:
     return e.routine(f"read_text_{variable}", ("target",), build, target.offset)
 
 
+def put_text(e: Emitter, target: Pointer, source: Pointer) -> None:
+    """Copies a string in memory, its length before its data."""
+    length = e.mask(e.load(source, bits=32))
+    e.store(target, length)
+    e.copy(e.offset(target, STRING_HEADER), length, e.offset(source, STRING_HEADER))
+
+
 def write_scalar(e: Emitter, variable: int, text: StrVal, expected: Value | None = None) -> Value:
     """1, or 0 when the string has changed since `expected` was read."""
     source = e.buffer()
@@ -119,9 +126,7 @@ def write_scalar(e: Emitter, variable: int, text: StrVal, expected: Value | None
         target = r.offset(word, 8)
 
         def write() -> Value:
-            length = r.mask(r.load(place, bits=32))
-            r.store(target, length)
-            r.copy(r.offset(target, STRING_HEADER), length, r.offset(place, STRING_HEADER))
+            put_text(r, target, place)
             return Value("1")
 
         r.ret(write_exclusive(r, word, arguments[1], write))
