@@ -62,9 +62,17 @@ UNSUPPORTED = (
 )
 KERNEL = frozenset(
     ("kernel", "module", "kprobe", "kretprobe", "syscall", "nd_syscall", "netfilter", "procfs", "lsm", "input", "tp_syscall",
-     "debuginfod", "java", "python2", "python3", "scheduler", "socket", "ioblock", "netdev", "tcp", "udp",
+     "scheduler", "socket", "ioblock", "netdev", "tcp", "udp",
      "vfs", "nfsd", "irq_handler", "softirq", "workqueue")
 )  # fmt: skip
+
+_INTERPRETER = "an agent in the interpreter; probe its functions by their symbols"
+NEEDS_AGENT = {
+    "java": "an agent in the virtual machine",
+    "python2": _INTERPRETER,
+    "python3": _INTERPRETER,
+    "debuginfod": "a debuginfod server",
+}
 
 
 @dataclass(slots=True)
@@ -195,6 +203,9 @@ def _explain_component(node: _Node, components: tuple[syntax.Component, ...], po
     if position == 0:
         if component.name in KERNEL:
             return names.KernelPoint(span=component.span, family=component.name)
+        if component.name in NEEDS_AGENT:
+            needs = f"it needs {NEEDS_AGENT[component.name]}"
+            return names.UnsupportedPoint(span=component.span, point=point_text(components), needs=needs)
         return names.UnknownPoint(
             span=component.span, point=component.name, similar=similar_names(component.name, heads())
         )
