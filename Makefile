@@ -41,6 +41,7 @@ format: setup
 setup:
 	@.ci/setup $(STAMP)
 	@$(PYTHON) -m compileall -q probelang probelang/runtime
+	@$(PYTHON) -c 'from probelang.parse.tables import compile_tables; compile_tables()'
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

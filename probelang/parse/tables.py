@@ -3,9 +3,10 @@
     state 17: {"(": shift 40, "->": reduce rule 12, ...}
 
 Importing lark and making the tables takes a third of a second; reading them back takes two milliseconds. So they
-are kept in `$XDG_CACHE_HOME/probelang` (`~/.cache/probelang`), in a file that holds the grammar's text too and counts only if that is
-ours, byte by byte. A file that is missing, damaged, of another user or of another Python is made anew; where none can
-be written the tables are made each time. marshal, not pickle: reading it cannot run code.
+are kept: beside the compiled modules, where `compile_tables` puts them when the package is set up; else in
+`$XDG_CACHE_HOME/probelang` (`~/.cache/probelang`). The file holds the grammar's text too and counts only if that is ours, byte by
+byte. One that is missing, damaged, of another user or of another Python is made anew; where none can be written the
+tables are made each time. marshal, not pickle: reading it cannot run code.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import NamedTuple, TypeAlias, cast
 FORMAT = 1
 # importlib.resources would find it too, and take ten milliseconds to import.
 GRAMMAR = Path(__file__).parent.parent / "grammar" / "probelang.lark"
+COMPILED = Path(__file__).parent / "__pycache__"
 STARTS = ("program", "points")
 
 State: TypeAlias = dict[str, int]
@@ -49,17 +51,33 @@ class Tables(NamedTuple):
 
 
 def load_tables() -> Tables:
-    """The tables, from the cache if it has them."""
+    """The tables, from where they are kept if they are."""
     grammar = GRAMMAR.read_text("utf-8")
     path = cache_path(grammar)
-    tables = _read(path, grammar) if path is not None else None
-    if tables is None:
-        from probelang.parse.generator import make_tables
+    for place in (COMPILED / file_name(grammar), path):
+        tables = _read(place, grammar) if place is not None else None
+        if tables is not None:
+            return tables
+    from probelang.parse.generator import make_tables
 
-        tables = make_tables(grammar)
-        if path is not None:
-            _write(path, grammar, tables)
+    tables = make_tables(grammar)
+    if path is not None:
+        _write(path, grammar, tables)
     return tables
+
+
+def compile_tables() -> None:
+    """Puts the tables beside the compiled modules, if they are not there already."""
+    from probelang.parse.generator import make_tables
+
+    grammar = GRAMMAR.read_text("utf-8")
+    path = COMPILED / file_name(grammar)
+    if _read(path, grammar) is None:
+        _write(path, grammar, make_tables(grammar))
+
+
+def file_name(grammar: str) -> str:
+    return f"grammar-{FORMAT}-{zlib.crc32(grammar.encode()):08x}-{sys.implementation.cache_tag}.tables"
 
 
 def cache_path(grammar: str) -> Path | None:
@@ -70,14 +88,14 @@ def cache_path(grammar: str) -> Path | None:
         if not home.startswith("/"):
             return None
         base = f"{home}/.cache"
-    key = zlib.crc32(grammar.encode())
-    return Path(base, "probelang", f"grammar-{FORMAT}-{key:08x}-{sys.implementation.cache_tag}.tables")
+    return Path(base, "probelang", file_name(grammar))
 
 
 def _read(path: Path, grammar: str) -> Tables | None:
     try:
         with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_uid != os.getuid():
+            # whoever owns this code could change it as well
+            if os.fstat(file.fileno()).st_uid not in (os.getuid(), os.stat(__file__).st_uid):
                 return None
             data = file.read()
         if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):

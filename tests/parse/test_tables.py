@@ -10,13 +10,14 @@ import pytest
 from probelang.parse import tables
 from probelang.parse.actions import ACTIONS
 from probelang.parse.generator import make_tables
-from probelang.parse.tables import GRAMMAR, cache_path, load_tables
+from probelang.parse.tables import GRAMMAR, cache_path, compile_tables, load_tables
 
 TEXT = GRAMMAR.read_text("utf-8")
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("probelang.parse.tables.COMPILED", tmp_path / "compiled")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     path = cache_path(TEXT)
     assert path is not None
@@ -72,7 +73,16 @@ def test_a_cache_of_somebody_else_is_not_read(cache: Path) -> None:
     assert cache.stat().st_uid == os.geteuid()
 
 
+def test_tables_that_were_compiled_need_no_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_tables()
+    monkeypatch.setattr("probelang.parse.generator.make_tables", _refuse_to_make)
+    assert load_tables().rules
+    assert not cache.exists()
+    compile_tables()
+
+
 def test_no_place_for_a_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("probelang.parse.tables.COMPILED", tmp_path / "compiled")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.delenv("HOME", raising=False)
     assert cache_path(TEXT) is None
