@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from probelang.diag import CompileWarning, Diagnostic
+from probelang.diag import Diagnostic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,43 +148,9 @@ class CommandFailed(Diagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotARunnableObject(Diagnostic):
-    code: ClassVar[str] = "E0612"
-    path: str
-    reason: str
-
-    def title(self) -> str:
-        return f"cannot run `{self.path}`: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownFeature(Diagnostic):
-    code: ClassVar[str] = "E0613"
-    feature: str
-    known: tuple[str, ...] = ()
-
-    def title(self) -> str:
-        return f"there is no kernel feature named `{self.feature}`"
-
-    def help(self) -> str:
-        return f"features are {', '.join(self.known)}" if self.known else ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFailed(Diagnostic):
     code: ClassVar[str] = "E0614"
     reason: str
 
     def title(self) -> str:
         return f"cannot write the output: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SymbolsUnavailable(CompileWarning):
-    code: ClassVar[str] = "W0601"
-
-    def title(self) -> str:
-        return "bcc is not installed: addresses are shown with the symbols of the file's own table only"
-
-    def help(self) -> str:
-        return "install the package python3-bpfcc for symbols of just-in-time compiled code"

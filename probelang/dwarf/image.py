@@ -122,12 +122,6 @@ class Image:
                 return offset - segment.offset + segment.address
         return None
 
-    def is_code(self, address: int) -> bool:
-        """Is `address` in an executable section (or segment, in files without section headers)?"""
-        if self.sections:
-            return any(s.executable and s.address <= address < s.end for s in self.sections)
-        return any(s.executable and s.address <= address < s.address + s.file_size for s in self.segments)
-
 
 def corrupt(path: str, part: str, reason: str) -> BinaryError:
     return BinaryError(CorruptFile(path=path, part=part, reason=reason))

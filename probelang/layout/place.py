@@ -47,7 +47,6 @@ PREALLOCATED_BYTES = 1 << 20  # larger hash maps get their elements one by one
 WORDS = ("state", "lost", "skipped", "errors", "cut", "cut_at", "speculations")
 CACHE_LINE = 64
 MAX_LEVELS = 8  # BPF functions in a chain of calls, the handler included
-SITE_TEXTS = ("pp", "ppfunc", "probefunc", "pn")
 
 
 def lay_out(program: typed.Program, options: Options) -> Program:

@@ -127,6 +127,20 @@ def live_map(e: Emitter, storage: MapStorage, missing: Label) -> Generator[Point
 
 
 @contextmanager
+def within_live_map(e: Emitter, storage: MapStorage) -> Generator[Pointer, None, None]:
+    """`live_map` for a block that is simply left out when there is no live map."""
+    missing, behind = e.fresh("missing"), e.fresh("behind")
+    with live_map(e, storage, missing) as live:
+        yield live
+    e.branch(behind)
+    if storage.swap:
+        e.start_aside(missing)
+        e.release_rcu()
+        e.branch(behind)
+    e.start(behind)
+
+
+@contextmanager
 def element(
     e: Emitter, variable: int, index: Sequence[Expr], at: int, insert: bool
 ) -> Generator[Pointer, None, None]:
@@ -309,16 +323,8 @@ def delete(e: Emitter, node: Delete) -> None:
 
 
 def delete_key(e: Emitter, storage: MapStorage, index: Sequence[Expr]) -> None:
-    missing, behind = e.fresh("missing"), e.fresh("behind")
-    with key(e, storage, index) as memory:
-        with live_map(e, storage, missing) as live:
-            e.helper(MAP_DELETE, live, memory)
-        e.branch(behind)
-        if storage.swap:
-            e.start_aside(missing)
-            e.release_rcu()
-            e.branch(behind)
-    e.start(behind)
+    with key(e, storage, index) as memory, within_live_map(e, storage) as live:
+        e.helper(MAP_DELETE, live, memory)
 
 
 def clear_scalar(e: Emitter, variable: int, storage: BssStorage) -> None:

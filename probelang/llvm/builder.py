@@ -44,7 +44,6 @@ Operand: TypeAlias = Value | int
 Argument: TypeAlias = Value | Pointer | int
 
 AtomicOp = Literal["add", "or", "and", "xor", "xchg"]
-NULL = Pointer("null")
 Predicate = Literal["eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge"]
 
 

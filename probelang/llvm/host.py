@@ -115,16 +115,9 @@ def write_text(e: Emitter, variable: int) -> None:
     assert isinstance(storage, MapStorage)
 
     def update() -> Value:
-        missing, behind = e.fresh("missing"), e.fresh("behind")
-        with arrays.live_map(e, storage, missing) as live:
+        with arrays.within_live_map(e, storage) as live:
             code = e.helper(MAP_UPDATE, live, e.module.word("mailbox_key"), text, arrays.BPF_ANY)
             answer(e, code)
-        e.branch(behind)
-        if storage.swap:
-            e.start_aside(missing)
-            e.release_rcu()
-            e.branch(behind)
-        e.start(behind)
         return Value("1")
 
     sharedtext.write_exclusive(e, word, Value(str(sharedtext.ANY_SEQUENCE)), update)

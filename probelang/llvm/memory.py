@@ -46,7 +46,6 @@ class Memory(Builder):
         self.error_labels: list[Label] = []
         self.error_cells: tuple[Cell, Cell, Cell] | None = None  # of a simple handler
         self.iterators: list[Pointer | None] = []  # of open loops; None: a counted one
-        self.loop_depth = 0
         self.entry_kind = ""  # of handlers: uprobe, profile, exec, fork, exit, syscall, alive
         self.first_site = 0
         self.has_cookie = False

@@ -152,21 +152,14 @@ def read_element_at(e: Emitter, variable: int, memory: Pointer, target: Buffer) 
     storage = arrays.storage_of(e, variable)
 
     def copy() -> None:
-        missing, behind = e.fresh("missing"), e.fresh("behind")
         e.set_length(target, 0)
-        with arrays.live_map(e, storage, missing) as live:
+        with arrays.within_live_map(e, storage) as live:
             pointer = e.helper_pointer(MAP_LOOKUP, live, memory)
             found, absent = e.fresh("found"), e.fresh("absent")
             e.branch_if(e.is_null(pointer), absent, found)
             e.start(found)
             e.copy(e.at(target.offset), value_size(e), pointer)
             e.start(absent)
-        e.branch(behind)
-        if storage.swap:
-            e.start_aside(missing)
-            e.release_rcu()
-            e.branch(behind)
-        e.start(behind)
 
     return read_stable(e, sequence_pointer(e, variable), copy)
 
@@ -181,15 +174,8 @@ def write_element_at(
     code = e.cell(0)
 
     def write() -> Value:
-        missing, behind = e.fresh("missing"), e.fresh("behind")
-        with arrays.live_map(e, storage, missing) as live:
+        with arrays.within_live_map(e, storage) as live:
             e.set(code, e.helper(MAP_UPDATE, live, memory, e.at(value.offset), arrays.BPF_ANY))
-        e.branch(behind)
-        if storage.swap:
-            e.start_aside(missing)
-            e.release_rcu()
-            e.branch(behind)
-        e.start(behind)
         return Value("1")
 
     result = write_exclusive(e, sequence_pointer(e, variable), expected, write)

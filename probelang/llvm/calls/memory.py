@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from probelang.artifact.code import Call, Piece
+from probelang.artifact.integers import INTEGERS
 from probelang.llvm.builder import Operand, Value
 from probelang.llvm.calls.lowering import Lowering, Result, Values, number
 from probelang.llvm.calls.text import quote
@@ -13,18 +14,6 @@ from probelang.llvm.text.compose import Composition
 from probelang.llvm.text.format import format_piece
 from probelang.llvm.text.userstring import FAULT, finish_read, read_user_bytes, read_user_string
 from probelang.llvm.values import Cell, StrVal
-
-NUMBERS: dict[str, tuple[int, bool]] = {
-    "user_char": (8, True),
-    "user_short": (16, True),
-    "user_ushort": (16, False),
-    "user_int": (32, True),
-    "user_uint": (32, False),
-    "user_long": (64, True),
-    "user_ulong": (64, False),
-    **{f"user_int{bits}": (bits, True) for bits in (8, 16, 32, 64)},
-    **{f"user_uint{bits}": (bits, False) for bits in (8, 16, 32, 64)},
-}
 
 
 def read_number(e: Emitter, address: Value, bits: int, at: int, signed: bool = False) -> Value:
@@ -100,7 +89,7 @@ def user_string_quoted(e: Emitter, values: Values, call: Call) -> Result:
 
 
 LOWERINGS: Mapping[tuple[str, int], Lowering] = {
-    **{(name, 1): read_as(bits, signed) for name, (bits, signed) in NUMBERS.items()},
+    **{(name, 1): read_as(bits, signed) for name, (bits, signed) in INTEGERS.items()},
     ("user_string", 1): user_string,
     ("user_string", 2): user_string,
     ("user_string2", 2): user_string,

@@ -103,11 +103,3 @@ def least(e: Emitter, a: Operand, b: Operand) -> Value:
 def within(e: Emitter, value: Operand, low: int, high: int) -> Bit:
     """low <= value <= high"""
     return e.compare("ule", e.sub(value, low), high - low)
-
-
-def any_of(e: Emitter, value: Operand, choices: bytes) -> Bit:
-    """Whether `value` is one of some bytes."""
-    found = e.compare("eq", value, choices[0])
-    for choice in choices[1:]:
-        found = e.either(found, e.compare("eq", value, choice))
-    return found

@@ -16,7 +16,6 @@ from probelang.llvm.values import Cell
 
 SIGNED, LEFT, ZEROS, PLUS, BLANK, PREFIX = 1, 2, 4, 8, 16, 32
 BASE_SHIFT, LETTERS_SHIFT, FLAGS_SHIFT, WIDTH_SHIFT, PRECISION_SHIFT = 0, 8, 16, 24, 44
-FIELD_MAX = (1 << 19) - 1  # of width and precision: far longer than any string
 DIGITS_MAX = 22  # of 64 bits in base 8
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from probelang.artifact.integers import INTEGERS
 from probelang.runtime.evaluate.calls.process import narrow
 from probelang.runtime.evaluate.context import MemoryFault
 from probelang.runtime.evaluate.frame import Run
@@ -11,19 +12,6 @@ from probelang.runtime.output.escape import escape_limited
 from probelang.runtime.store import Value
 
 _PAGE = 4096
-
-# name -> bits and whether signed
-_NUMBERS = {
-    "user_char": (8, True),
-    "user_short": (16, True),
-    "user_ushort": (16, False),
-    "user_int": (32, True),
-    "user_uint": (32, False),
-    "user_long": (64, True),
-    "user_ulong": (64, False),
-    **{f"user_int{bits}": (bits, True) for bits in (8, 16, 32, 64)},
-    **{f"user_uint{bits}": (bits, False) for bits in (8, 16, 32, 64)},
-}
 
 
 def read_string(run: Run, address: int, limit: int) -> bytes:
@@ -87,5 +75,5 @@ BUILTINS: Mapping[tuple[str, int], Callable[..., Value | None]] = {
     ("user_string_n2", 3): user_string_n_or,
     ("user_string_quoted", 1): quoted,
     ("user_string_n_quoted", 2): quoted,
-    **{(name, 1): _number(bits, signed) for name, (bits, signed) in _NUMBERS.items()},
+    **{(name, 1): _number(bits, signed) for name, (bits, signed) in INTEGERS.items()},
 }
