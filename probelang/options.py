@@ -9,8 +9,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from probelang.artifact.limits import Limits
+
+
+Backend: TypeAlias = Literal["kernel", "ptrace"]
 
 
 def _running_release() -> str:
@@ -22,7 +26,8 @@ class Options:
     """`arguments`: the script's own ($1 ...). `overrides`: -G name=value. `include`: -I folders. `command`: the executable
     that -c runs (what `process` without argument means); `pid`: -x. `library_path`: folders of libraries after
     `include`. `elide`: drop unused variables and functions (off: -u). `kernel_release`: what `kernel_v` of `%( %)`
-    compares with."""
+    compares with. `backend`: what is to run the handlers of process probes: programs in the kernel, or probelang itself, as
+    the tracer of the processes; nothing is refused then for the kernel's sake."""
 
     arguments: tuple[str, ...] = ()
     overrides: tuple[tuple[str, str], ...] = ()
@@ -32,6 +37,7 @@ class Options:
     pid: int | None = None
     limits: Limits = field(default_factory=Limits)
     features: frozenset[str] = frozenset()
+    backend: Backend = "kernel"
     elide: bool = True
     architecture: str = "x86_64"
     kernel_release: str = field(default_factory=_running_release)

@@ -79,7 +79,7 @@ def check(
     # what is no array is not changed in a loop over it
     misused = {_place(mistake) for mistake in found if isinstance(mistake, mistakes.InconsistentArity)}
     found += [mistake for mistake in check_iteration(result) if _place(mistake) not in misused]
-    found = _each_once([*found, *check_halves(result, scope.builtins)])
+    found = _each_once([*found, *check_halves(result, scope.builtins, options.backend)])
     if found:
         raise CompileError(found)
     return CheckResult(result, tuple(_warnings(low, live, result)))

@@ -2,6 +2,9 @@
 
 probe process("P").function("f") { foreach (k in a-) println(k) }   ->  SortedForeachInProbe
 function top() { foreach (k in a-) println(k) }  probe process(..)... { top() }   ->  the same, at the call
+probe begin { println(syscall_number()) }                           ->  OutsideProcessProbe
+
+With the ptrace backend process probes run in user space too, and only the last of these is a mistake.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from probelang.builtins import Builtin
 from probelang.check import mistakes
 from probelang.check.code_walk import Node, inside, roots
 from probelang.diag import Diagnostic
+from probelang.options import Backend
 from probelang.source import Span
 
 # only the runtime has symbols: a process probe sends the address with what it prints
@@ -32,6 +36,14 @@ class _Find:
 
 
 @dataclass(frozen=True, slots=True)
+class _Half:
+    """Where a handler runs, and whether a process is there that has hit the probe."""
+
+    in_kernel: bool
+    is_process: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Summary:
     """Of a piece of code: what stands in it itself, and its calls."""
 
@@ -39,13 +51,15 @@ class _Summary:
     calls: tuple[code.Invoke, ...]
 
 
-def check_halves(program: typed.Program, builtins: Mapping[tuple[str, int], Builtin]) -> list[Diagnostic]:
+def check_halves(
+    program: typed.Program, builtins: Mapping[tuple[str, int], Builtin], backend: Backend
+) -> list[Diagnostic]:
     functions = [_summarise((function.body,), builtins) for function in program.functions]
     found: list[Diagnostic] = []
     for probe in program.probes:
-        in_kernel = runs_in_kernel(probe.point)
+        half = _half(probe, backend)
         for find in _finds(_summarise(roots(probe.handler), builtins), functions):
-            mistake = _judge(program, probe, find, in_kernel, builtins)
+            mistake = _judge(program, probe, find, half, builtins)
             if mistake is not None:
                 found.append(mistake)
     return found
@@ -95,13 +109,19 @@ def _closure(chain: tuple[int, ...], functions: list[_Summary]) -> list[int]:
     return seen
 
 
+def _half(probe: typed.Probe, backend: Backend) -> _Half:
+    is_process = runs_in_kernel(probe.point)
+    return _Half(is_process and backend == "kernel", is_process)
+
+
 def _judge(
     program: typed.Program,
     probe: typed.Probe,
     find: _Find,
-    in_kernel: bool,
+    half: _Half,
     builtins: Mapping[tuple[str, int], Builtin],
 ) -> Diagnostic | None:
+    in_kernel = half.in_kernel
     span: Span = program.spans[find.at]
     inner = None if find.origin == find.at else program.spans[find.origin]
     match find.node:
@@ -113,7 +133,7 @@ def _judge(
             row = builtins[name, len(find.node.arguments)]
             if in_kernel and not row.kernel:
                 return mistakes.BuiltinNotInKernel(span=span, name=name, advice=row.advice, inner=inner)
-            if not in_kernel and row.process_only:
+            if not half.is_process and row.process_only:
                 return mistakes.OutsideProcessProbe(span=span, what=name, probe=probe.name, inner=inner)
         case code.Foreach() if in_kernel:
             array = program.variables[find.node.variable].name

@@ -23,7 +23,7 @@ from probelang.artifact.points import (
 )
 from probelang.check import CheckResult, check
 from probelang.diag import CompileError, Diagnostic
-from probelang.options import Options
+from probelang.options import Backend, Options
 from probelang.parse import parse
 from probelang.source import SourceFile
 
@@ -32,10 +32,14 @@ LIBRARY = "library.probe"
 
 
 def check_text(
-    text: str, library: str = "", elide: bool = True, overrides: tuple[tuple[str, str], ...] = ()
+    text: str,
+    library: str = "",
+    elide: bool = True,
+    overrides: tuple[tuple[str, str], ...] = (),
+    backend: Backend = "kernel",
 ) -> CheckResult:
     """Raises CompileError."""
-    options = Options(elide=elide, overrides=overrides)
+    options = Options(elide=elide, overrides=overrides, backend=backend)
     files = [(NAME, parse(SourceFile(NAME, text), options).program)]
     if library:
         files.append((LIBRARY, parse(SourceFile(LIBRARY, library), options).program))

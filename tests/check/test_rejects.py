@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.check.scripts import mistakes_of, places_of
+from probelang.diag import CompileError
+from tests.check.scripts import check_text, mistakes_of, places_of
 
 P = 'probe process("P").function("f")'
 
@@ -202,6 +203,7 @@ TARGETS = [
     ("probe process.syscall { println($arg7) }", "E0328 1:33"),
     ("probe process.syscall, begin { println($arg1) }", "E0329 1:40"),
     ("function f() { return $arg1 } probe process.syscall, begin { println(f()) }", "E0329 1:23"),
+    ("probe begin { println(syscall_number()) }", "E0329 1:23"),
 ]
 
 HALVES = [
@@ -211,7 +213,6 @@ HALVES = [
     (f"global a function f() {{ foreach (k in a-) println(k) }} {P} {{ a[1] = 2; f() }}", "E0510 1:101"),
     (f'{P} {{ println(env_var("HOME")) }}', "E0511 1:44"),
     (f'function f() {{ return env_var("HOME") }} {P} {{ println(f()) }}', "E0511 1:84"),
-    ("probe begin { println(syscall_number()) }", "E0329 1:23"),
     (f"{P} {{ x = usymname(1) println(x) }}", "E0504 1:40"),
     (f"{P} {{ println(sprint(usymdata(1))) }}", "E0504 1:51"),
     (f"function f(a) {{ return usymname(a) }} {P} {{ println(f(1)) }}", "E0504 1:81"),
@@ -227,6 +228,16 @@ ALL = [
 @pytest.mark.parametrize(("text", "place"), ALL, ids=[text for text, _ in ALL])
 def test_rejected_at(text: str, place: str) -> None:
     assert places_of(text) == [place]
+
+
+@pytest.mark.parametrize("text", [text for text, _ in HALVES])
+def test_the_limits_of_the_kernel_half_are_none_of_the_ptrace_backend(text: str) -> None:
+    assert len(check_text(text, backend="ptrace").program.probes) == 1
+
+
+def test_what_needs_a_process_needs_it_with_every_backend() -> None:
+    with pytest.raises(CompileError, match="syscall_number"):
+        check_text("probe begin { println(syscall_number()) }", backend="ptrace")
 
 
 def test_every_message_is_written_for_people() -> None:
