@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from probelang.runtime.load import DEFAULT_RING_BYTES
 
@@ -12,7 +13,8 @@ from probelang.runtime.load import DEFAULT_RING_BYTES
 class RunOptions:
     """`features`: what the kernel has, less --without. `pid`: -x. `command`: -c, in words. `duration_s`: -T.
     `ring_bytes`: size of the ring buffer, a power of two. `pass_status`: end with the exit status of the command.
-    `next_file`: closes the file of -o and goes on in a new one, for switch_file()."""
+    `next_file`: closes the file of -o and goes on in a new one, for switch_file(). `backend`: what runs the handlers of process
+    probes; with "ptrace" no object is needed, only its manifest."""
 
     features: frozenset[str]
     pid: int | None = None
@@ -21,3 +23,4 @@ class RunOptions:
     ring_bytes: int = DEFAULT_RING_BYTES
     pass_status: bool = False
     next_file: Callable[[], None] | None = None
+    backend: Literal["kernel", "ptrace"] = "kernel"
