@@ -13,7 +13,6 @@ from typing import Literal, TypeAlias
 
 from probelang.artifact.limits import Limits
 
-
 Backend: TypeAlias = Literal["kernel", "ptrace"]
 
 

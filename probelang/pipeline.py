@@ -1,6 +1,7 @@
 """From script to running session: the order of the phases, and nothing else.
 
     SourceFile -> syntax -> resolved -> typed -> layout -> Artifact (object and manifest) -> Session
+                                        typed -> Manifest -> Session                        with the ptrace backend
 
 After each phase `hooks.emit(stage, value)` sees what it made; that is how `--emit` works. A mistake of the user
 leaves a phase as CompileError; any other exception is a bug and leaves as InternalError with the phase's name.
@@ -153,6 +154,17 @@ def compile_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -
         hooks.emit("asm", compiled.assembly)
         hooks.emit("manifest", compiled.manifest)
     return Artifact(compiled.code, compiled.manifest)
+
+
+def interpret_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> Manifest:
+    """The way of the ptrace backend, which needs no object: neither layout nor LLVM take part."""
+    checked = type_source(source, options, hooks)
+    with phase("interpretation", source, hooks):
+        from probelang.interpret import interpret
+
+        manifest = interpret(checked, options.limits)
+        hooks.emit("manifest", manifest)
+    return manifest
 
 
 def known_features() -> frozenset[str]:

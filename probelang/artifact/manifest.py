@@ -25,7 +25,7 @@ from probelang.artifact.code import Automaton, Function, Handler, HistogramShape
 from probelang.artifact.limits import Limits
 from probelang.artifact.points import Point
 
-VERSION = 1
+VERSION = 2
 STRING_HEADER = 8
 STATE_STARTING, STATE_RUNNING, STATE_STOPPING = 0, 1, 2
 
@@ -152,8 +152,9 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class ProbeSpec:
-    """One probe. Kernel half: `programs` (symbols) run it and `handler` is None; user half: `handler`. A FunctionPoint's
-    site i is attached with cookie i. `at`: the place of the probe."""
+    """One probe. `handler`: its code, which the runtime runs itself in the user half, and with the ptrace backend in every
+    probe (None only where there is nothing but a program). Kernel half: `programs` (symbols) do the same. A
+    FunctionPoint's site i is attached with cookie i. `at`: the place of the probe."""
 
     name: str
     point: Point

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from probelang import __version__
 from probelang.artifact.elf import read_elf
-from probelang.artifact.manifest import VERSION, Manifest, ProbeSpec, ProgramKind, ProgramSpec
+from probelang.artifact.manifest import Manifest, ProgramKind, ProgramSpec
 from probelang.artifact.object import finish_object
-from probelang.artifact.points import runs_in_kernel
 from probelang.diag import CompileError
 from probelang.diag.kernel import KernelTooOld
+from probelang.interpret import interpret
 from probelang.layout.program import EntryKind, Program
 from probelang.llvm import follow, functions, handlers, host, machine
 from probelang.llvm.module import Module
@@ -93,12 +92,7 @@ def constants_offset(code: bytes) -> int:
 
 def make_manifest(module: Module, constants: int) -> Manifest:
     program, source = module.program, module.program.source
-    kernel = {p.index: p for p in program.kernel}
-    probes = tuple(
-        ProbeSpec(p.name, p.point, tuple(e.symbol for e in kernel[i].entries) if i in kernel else (),
-                  None if runs_in_kernel(p.point) else p.handler, p.handler.at)
-        for i, p in enumerate(source.probes)
-    )  # fmt: skip
+    kernel = {p.index: tuple(e.symbol for e in p.entries) for p in program.kernel}
     programs = [
         ProgramSpec(e.symbol, e.section, KINDS[e.kind], e.sleepable, e.tracepoint)
         for p in program.kernel
@@ -108,16 +102,11 @@ def make_manifest(module: Module, constants: int) -> Manifest:
         programs.append(ProgramSpec(host.SYMBOL, host.SECTION, "host"))
     if program.kernel:
         programs += follow.PROGRAMS
-    return Manifest(
-        version=VERSION,
-        probelang=__version__,
-        limits=module.options.limits,
-        variables=source.variables,
+    plain = interpret(source, module.options.limits)
+    return replace(
+        plain,
         storages=program.storages,
-        functions=source.functions,
-        probes=probes,
-        automata=source.automata,
-        places=source.places,
+        probes=tuple(replace(p, programs=kernel.get(i, ())) for i, p in enumerate(plain.probes)),
         maps=module.maps(),
         programs=tuple(programs),
         records=tuple(module.records),

@@ -80,6 +80,6 @@ def test_what_is_no_manifest_is_refused(data: bytes) -> None:
 
 
 def test_another_version_is_named() -> None:
-    data = dump_manifest(EVERYTHING).replace(b'{"Manifest":[1,', b'{"Manifest":[99,')
+    data = dump_manifest(EVERYTHING).replace(f'{{"Manifest":[{VERSION},'.encode(), b'{"Manifest":[99,')
     with pytest.raises(DamagedManifest, match="version 99"):
         load_manifest(data)
