@@ -23,13 +23,14 @@ _CANNOT_EXECUTE = 127
 
 
 class Command:
-    """`pid` and `pidfd` of the child; the pidfd is readable once the child has ended."""
+    """`pid` and `pidfd` of the child; the pidfd is readable once the child has ended. `status`: see poll()."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         held, self._release = os.pipe()
         self._failure, failed = os.pipe()
         self._name = arguments[0]
-        self._status: int | None = None
+        self.status: int | None = None
+        self.is_traced = False
         sys.stdout.flush()
         sys.stderr.flush()
         self.pid = os.fork()
@@ -42,12 +43,19 @@ class Command:
 
     def release(self) -> None:
         """Lets the command begin. Raises CompileError when it cannot be executed."""
-        if self._release < 0:
-            return
+        if self._release >= 0:
+            self.let_go()
+            self.check_begun()
+
+    def let_go(self) -> None:
+        """Lets the command begin, and does not wait until it has."""
         with contextlib.suppress(BrokenPipeError):  # killed while it waited
             os.write(self._release, _GO)
         os.close(self._release)
         self._release = -1
+
+    def check_begun(self) -> None:
+        """Waits until the command has begun its program or ended; raises CompileError when it cannot be executed."""
         # closed by exec; otherwise the errno comes
         reason = os.read(self._failure, 16)
         if reason:
@@ -55,13 +63,18 @@ class Command:
             raise _failure(self._name, os.strerror(int(reason)))
 
     def poll(self, wait: bool = False) -> int | None:
-        """The exit status as a shell gives it (128 + signal), None while it runs."""
-        if self._status is None:
+        """The exit status as a shell gives it (128 + signal), None while it runs. While the command `is_traced`, whoever
+        traces it waits for it."""
+        if self.status is None and not self.is_traced:
             pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
             if pid:
-                code = os.waitstatus_to_exitcode(status)
-                self._status = code if code >= 0 else 128 - code
-        return self._status
+                self.has_ended(status)
+        return self.status
+
+    def has_ended(self, status: int) -> None:
+        """`status`: as waitpid() gives it."""
+        code = os.waitstatus_to_exitcode(status)
+        self.status = code if code >= 0 else 128 - code
 
     def close(self) -> None:
         """A command that was never released ends; one that runs goes on."""

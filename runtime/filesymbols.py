@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _FUNCTION, _INDIRECT = 2, 10
@@ -39,6 +40,15 @@ class _Table:
             if start <= offset < start + size:
                 return self._at(offset - start + address)
         return b"", 0
+
+    def offset(self, names: Sequence[bytes]) -> int | None:
+        """In the file, of the first function with one of these names."""
+        for address, _, name in self.functions:
+            if name in names:
+                return next(
+                    (address - a + o for o, size, a in self.segments if a <= address < a + size), None
+                )
+        return None
 
     def _at(self, address: int) -> tuple[bytes, int]:
         index = bisect_right(self.addresses, address) - 1
@@ -97,6 +107,11 @@ def _parse(data: bytes) -> _Table:
                     functions[value] = (value, size, names[name : names.index(b"\0", name)])
     ordered = tuple(functions[a] for a in sorted(functions))
     return _Table(tuple(f[0] for f in ordered), ordered, tuple(segments))
+
+
+def function_offset(path: str, names: tuple[bytes, ...]) -> int | None:
+    """Where the first function with one of these names begins, in the file; None where there is none."""
+    return _read_table(path).offset(names)
 
 
 class FileSymbols:

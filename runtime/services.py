@@ -54,6 +54,10 @@ class SessionServices:
         )
         self._commands.append(pid)
 
+    def has_started(self, pid: int) -> bool:
+        """Whether it is a command of system(). One that has ended may be waited for by whoever waits for all children."""
+        return pid in self._commands
+
     def reap(self, wait_s: float = 0) -> None:
         """Forgets the commands that have ended; waits up to `wait_s` for all of them."""
         deadline = time.monotonic() + wait_s

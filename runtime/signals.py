@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Generator
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -38,6 +39,16 @@ class EndSignals:
         self.count += 1
         if self.count > 1:
             raise Interrupted
+
+    @staticmethod
+    @contextlib.contextmanager
+    def held() -> Generator[None]:
+        """Signals that come meanwhile arrive afterwards: for what must be done whole or not at all."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def drain(self) -> None:
         with contextlib.suppress(BlockingIOError):

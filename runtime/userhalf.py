@@ -1,8 +1,9 @@
-"""The handlers that run in user space: begin, end, error and timer probes.
+"""The handlers that run in user space: begin, end, error and timer probes; with the ptrace backend all others, too.
 
-    half.run(number)     runs the handler of a probe; an uncaught soft error is reported, counted, and ends only it
+    half.run(number)                    runs the handler of such a probe
+    half.process_handler(number)        what runs the handler of a process probe, given the context of a hit
 
-The evaluator is imported here, so a session without such handlers never pays for it.
+An uncaught soft error is reported, counted, and ends only the handler. The evaluator is imported here, so a session without such handlers never pays for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from probelang.runtime.services import SessionServices
 from probelang.runtime.store import Store
 
 if TYPE_CHECKING:
+    from probelang.runtime.evaluate.context import Context
     from probelang.runtime.evaluate.evaluator import Evaluator
 
 
@@ -72,16 +74,28 @@ class UserHalf:
 
     def _compile(self, probe: ProbeSpec) -> Callable[[], None]:
         from probelang.runtime.evaluate.context import SessionContext
-        from probelang.runtime.evaluate.frame import SoftError
 
         assert probe.handler is not None
-        handler, context = self._evaluator().prepare(probe.handler), SessionContext(probe.name, probe.name)
+        handler = self._reporting(self._evaluator().prepare(probe.handler))
+        context = SessionContext(probe.name, probe.name)
+        return lambda: handler(context)
 
-        def run() -> None:
+    def process_handler(self, number: int) -> Callable[[Context], None]:
+        handler = self._manifest.probes[number].handler
+        assert handler is not None
+        actions = self._manifest.limits.actions
+        return self._reporting(self._evaluator().prepare(handler, actions=actions))
+
+    def _reporting(self, handler: Callable[[Context], None]) -> Callable[[Context], None]:
+        from probelang.runtime.evaluate.frame import SoftError
+
+        on_error = self._on_error
+
+        def run(context: Context) -> None:
             try:
                 handler(context)
             except SoftError as error:
-                self._on_error(error.message, error.at)
+                on_error(error.message, error.at)
 
         return run
 

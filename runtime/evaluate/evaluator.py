@@ -53,8 +53,8 @@ class Evaluator:
         """How many strings were cut short so far, and a place where (-1: none known)."""
         return self._environment.cuts, self._environment.cut_at
 
-    def prepare(self, handler: Handler) -> Callable[[Context], None]:
-        """What runs the handler once. Raises SoftError when the script made a mistake that nothing catches; after abort()
+    def prepare(self, handler: Handler, actions: int | None = None) -> Callable[[Context], None]:
+        """What runs the handler once. `actions`: its MAXACTION, None: that of the user half. Raises SoftError when the script made a mistake that nothing catches; after abort()
         it just returns, and `services.exit` has been called."""
         environment = self._environment
         compiler = Compiler(environment)
@@ -63,9 +63,10 @@ class Evaluator:
         taken = taken_variables(handler, environment.functions)
         locals_ = initial_locals(handler.locals)
         store = environment.store
+        allowed = environment.limits.user_actions if actions is None else actions
 
         def run(context: Context) -> None:
-            frame = Frame(list(locals_), Run(environment, context))
+            frame = Frame(list(locals_), Run(environment, context, allowed))
             store.begin_handler(taken)
             try:
                 if all(condition(frame) for condition in conditions):

@@ -39,10 +39,10 @@ class Run:
 
     __slots__ = ("actions", "context", "depth", "environment", "matched", "tokens")
 
-    def __init__(self, environment: Environment, context: Context) -> None:
+    def __init__(self, environment: Environment, context: Context, actions: int) -> None:
         self.environment = environment
         self.context = context
-        self.actions = environment.limits.user_actions
+        self.actions = actions
         self.depth = 0
         self.matched: tuple[bytes, bytes] | None = None  # pattern and subject of the last match
         self.tokens = b""  # what tokenize(delimiters) goes on with

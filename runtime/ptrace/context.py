@@ -1,0 +1,154 @@
+"""A hit in a stopped thread, as handlers ask about it: a `Context` of the evaluator with registers and memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from probelang.runtime.evaluate.context import Fault, MemoryFault
+from probelang.runtime.ptrace.machine import Machine, Registers
+from probelang.runtime.ptrace.memory import Memory
+from probelang.runtime.ptrace.task import Task
+
+_MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What pp(), ppfunc() and pn() say."""
+
+    point: bytes
+    function: bytes
+    probe: bytes
+    is_return: bool
+
+
+class HitContext:
+    """`registers`: None in events that have none, as process.begin. `at`: the address of the site."""
+
+    __slots__ = ("_at", "_machine", "_memory", "_registers", "_syscall", "_task", "_texts")
+
+    def __init__(
+        self,
+        texts: Texts,
+        task: Task,
+        memory: Memory,
+        machine: Machine,
+        registers: Registers | None,
+        at: int = 0,
+        syscall: bool = False,
+    ) -> None:
+        self._texts = texts
+        self._task = task
+        self._memory = memory
+        self._machine = machine
+        self._registers = registers
+        self._at = at
+        self._syscall = syscall
+
+    def pid(self) -> int:
+        return self._task.pid
+
+    def tid(self) -> int:
+        return self._task.tid
+
+    def ppid(self) -> int:
+        return self._task.ppid()
+
+    def uid(self) -> int:
+        return self._task.uid()
+
+    def euid(self) -> int:
+        return self._task.euid()
+
+    def gid(self) -> int:
+        return self._task.gid()
+
+    def egid(self) -> int:
+        return self._task.egid()
+
+    def execname(self) -> bytes:
+        return self._task.execname()
+
+    def pexecname(self) -> bytes:
+        return self._task.pexecname()
+
+    def cpu(self) -> int:
+        return self._task.cpu()
+
+    def user_mode(self) -> bool:
+        return self._registers is not None and not self._syscall
+
+    def command_line(self) -> bytes:
+        return self._task.command_line()
+
+    def environment(self, name: bytes) -> bytes:
+        return self._task.environment(name)
+
+    def cpu_times_ns(self) -> tuple[int, int]:
+        return self._task.cpu_times_ns()
+
+    def point(self) -> bytes:
+        return self._texts.point
+
+    def probe_name(self) -> bytes:
+        return self._texts.probe
+
+    def function(self) -> bytes:
+        return self._texts.function
+
+    def is_return(self) -> bool:
+        return self._texts.is_return
+
+    def instruction(self) -> int:
+        return self._at or (self._registers.pc if self._registers is not None else 0)
+
+    def _saved(self) -> Registers:
+        if self._registers is None:
+            raise Fault(b"no registers in this probe")
+        return self._registers
+
+    def register(self, name: bytes, signed: bool) -> int:
+        value, bits = self._saved().named(name)
+        if (signed or bits == 64) and value >> (bits - 1):
+            value -= 1 << bits
+        return value
+
+    def argument(self, number: int) -> int:
+        registers = self._saved()
+        if self._syscall:
+            return _signed(registers.syscall_argument(number)) if 1 <= number <= 6 else 0
+        return _signed(registers.argument(number, self._memory))
+
+    def return_value(self) -> int:
+        registers = self._saved()
+        return _signed(registers.syscall_result() if self._syscall else registers.return_value())
+
+    def syscall_number(self) -> int:
+        return self._saved().syscall_number()
+
+    def stack(self, depth: int) -> list[int]:
+        registers = self._registers
+        if registers is None or depth <= 0:
+            return []
+        found = [self.instruction()]
+        frame, stack = registers.frame_pointer, registers.sp
+        try:
+            if self._at and not self._texts.is_return and not self._syscall:
+                found.append(self._machine.return_address(registers, self._memory))
+            while len(found) < depth and frame >= stack:
+                caller, address = self._memory.word(frame), self._memory.word(frame + 8)
+                if not address or caller <= frame:
+                    break
+                found.append(address)
+                frame = caller
+        except MemoryFault:
+            pass
+        return found[:depth]
+
+    def read_memory(self, address: int, size: int) -> bytes:
+        return self._memory.read(address, size)
+
+
+def _signed(value: int) -> int:
+    value &= _MASK
+    return value - (1 << 64) if value >> 63 else value
