@@ -52,10 +52,10 @@ class PtraceBackend:
         tracer = Tracer(this_machine(), probes, around.services, around.signals, command)
         try:
             if command is not None:
-                tracer.trace_command(command.pid)
+                tracer.tracees.seize_command(command.pid)
                 command.is_traced = True
             elif around.options.pid is not None:
-                tracer.trace_process(around.options.pid)
+                tracer.tracees.seize_tree(around.options.pid)
         except OSError as error:
             tracer.stop()
             from probelang.runtime.ptrace.refusals import explain_refusal
@@ -93,7 +93,7 @@ class PtraceBackend:
             return []
         counts = (
             (tracer.lost_places, "%d places could not be probed in the memory of a process"),
-            (tracer.lost_returns, "%d returns could not be waited for"),
+            (tracer.lost_returns + tracer.tracees.lost_returns, "%d returns could not be waited for"),
         )
         return [text % count for count, text in counts if count]
 

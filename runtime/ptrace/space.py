@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from probelang.runtime.ptrace.sites import Site
 
 Sites: TypeAlias = "tuple[Site, ...]"
+BREAKPOINT_CODES = (0x80, 1)  # si_code of SIGTRAP: SI_KERNEL (x86), TRAP_BRKPT
 _CODE_BYTES = 16  # an instruction is not longer
 _JOINED_BYTES = 256  # between breakpoints that are written at once
 

@@ -1,6 +1,6 @@
 """The tracer: every stop of every thread, one after the other.
 
-    tracer.trace_command(pid)   or   tracer.trace_process(pid)
+    tracer.tracees.seize_command(pid)   or   tracer.tracees.seize_tree(pid)
     tracer.start();   tracer.work(deadline_ns) ...;   tracer.stop()
 
 A thread that hits a breakpoint stops; its handlers run; it goes on in the slot. All others run on meanwhile. Each stop is answered by exactly
@@ -13,7 +13,6 @@ Source: ptrace(2), "Stopped states" and following.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import time
 
@@ -23,26 +22,23 @@ from probelang.runtime.ptrace.inject import add_area
 from probelang.runtime.ptrace.loader import loader_hook
 from probelang.runtime.ptrace.machine import CannotRelocate, Machine
 from probelang.runtime.ptrace.mappings import mapping_of, read_mappings
-from probelang.runtime.ptrace.memory import Memory
-from probelang.runtime.ptrace.probes import Probes, file_id
-from probelang.runtime.ptrace.returns import Returns
+from probelang.runtime.ptrace.probes import Probes
+from probelang.runtime.ptrace.release import SYSCALL_TRAP, Release, interrupt, restart_syscall
 from probelang.runtime.ptrace.sites import LOADER, RETURN_PLACE
-from probelang.runtime.ptrace.space import Sites, Space
-from probelang.runtime.ptrace.supervise import own_pids
-from probelang.runtime.ptrace.task import Task
-from probelang.runtime.ptrace.tracee import Process, Thread, has_signal, is_zombie
+from probelang.runtime.ptrace.space import BREAKPOINT_CODES, Sites, Space
+from probelang.runtime.ptrace.tracee import Process, Thread
+from probelang.runtime.ptrace.tracees import Tracees
+from probelang.runtime.ptrace.waiting import Waiter
 from probelang.runtime.services import SessionServices
 from probelang.runtime.signals import EndSignals
-from probelang.runtime.targets import descendants
 
 _OPTIONS = (
     calls.O_TRACESYSGOOD | calls.O_TRACEFORK | calls.O_TRACEVFORK | calls.O_TRACECLONE | calls.O_TRACEEXEC
     | calls.O_EXITKILL
 )  # fmt: skip
-_TRAP, _SYSCALL_TRAP = int(signal.SIGTRAP), int(signal.SIGTRAP) | 0x80
+_TRAP = int(signal.SIGTRAP)
 _STOP_SIGNALS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
-_BREAKPOINT_CODES = (0x80, 1)  # SI_KERNEL (x86), TRAP_BRKPT
 
 
 class Tracer:
@@ -64,96 +60,33 @@ class Tracer:
         self._services = services
         self._signals = signals
         self._command = command
-        self._options = _OPTIONS | (calls.O_TRACEEXIT if probes.end or probes.thread_end else 0)
-        self._threads: dict[int, Thread] = {}
-        self._processes: dict[int, Process] = {}
-        self._early: dict[int, int] = {}
+        tells_end = calls.O_TRACEEXIT if probes.end or probes.thread_end else 0
+        self.tracees = Tracees(machine, _OPTIONS | tells_end)
+        self._waiter = Waiter()
         self._is_running = False
-
-    # -------------------------------------------------------------------------------------- who is traced
-
-    def trace_command(self, pid: int) -> None:
-        """The child that will execute the command. Raises OSError."""
-        self._seize(pid)
-        process = self._add_process(pid)
-        process.has_begun = False
-        self._add_thread(process, pid)
-
-    def trace_process(self, root: int) -> None:
-        """A process that lives and all that come from it. Raises OSError: of `root`; what else cannot be traced is left alone."""
-        while True:
-            # our own where the target is the shell that we were started from
-            new = [pid for pid in sorted(descendants(root) - own_pids()) if pid not in self._processes]
-            for pid in new:
-                try:
-                    self._trace_threads(pid)
-                except OSError:
-                    if pid == root:
-                        raise
-            if not any(pid in self._processes for pid in new):
-                return
-
-    def _trace_threads(self, pid: int) -> None:
-        self._seize(pid)
-        process = self._add_process(pid)
-        self._add_thread(process, pid)
-        found = True
-        while found:
-            found = False
-            for name in os.listdir(f"/proc/{pid}/task"):
-                tid = int(name)
-                # a thread that is born of a traced one is traced already, and tells so later
-                if tid not in self._threads:
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        self._seize(tid)
-                        self._add_thread(process, tid)
-                        found = True
-
-    def _seize(self, tid: int) -> None:
-        calls.seize(tid, self._options)
-
-    def _add_process(self, pid: int, parent: Process | None = None) -> Process:
-        """`parent`: whose memory it shares. Raises OSError."""
-        memory = Memory(pid)
-        if parent is not None:
-            space = parent.space
-            space.users += 1
-        else:
-            space = Space(memory, self.machine)
-        process = Process(pid, memory, space, file_id(f"/proc/{pid}/exe"))
-        self._processes[pid] = process
-        return process
-
-    def _add_thread(self, process: Process, tid: int) -> Thread:
-        thread = Thread(tid, process, Task(process.pid, tid))
-        process.threads[tid] = thread
-        self._threads[tid] = thread
-        return thread
 
     @property
     def is_alone(self) -> bool:
         """Whether nobody is traced any more."""
-        return not self._threads
-
-    # ------------------------------------------------------------------------------------- begin and work
+        return not self.tracees.threads
 
     def start(self) -> None:
         """Handlers run from here on, first of all those of processes and threads that live already."""
         self._is_running = True
-        for process in list(self._processes.values()):
+        for process in list(self.tracees.processes.values()):
             if process.has_begun:
                 self._set_up(process)
                 for thread in list(process.threads.values()):
                     self._tell_begin(thread)
                     if process.traces_syscalls:
-                        self._interrupt(thread)
+                        interrupt(thread)
 
     def work(self, deadline_ns: int) -> None:
         """Handles stops until the time has come, a signal arrives, or a handler ends the session. Needs a timer whose
         signals interrupt it."""
-        services, signals = self._services, self._signals
+        services, signals, threads = self._services, self._signals, self.tracees.threads
         while not services.is_ending and not signals.count:
-            tid, status = calls.wait(-1)
+            tid, status = self._waiter.wait(len(threads))
             if tid > 0:
                 self._changed(tid, status)
             elif tid == -2:
@@ -162,10 +95,10 @@ class Tracer:
                 return
 
     def _changed(self, tid: int, status: int) -> None:
-        thread = self._threads.get(tid)
+        thread = self.tracees.threads.get(tid)
         if thread is None:
             if not self._services.has_started(tid):
-                self._early[tid] = status  # its parent's report comes later
+                self.tracees.early[tid] = status  # its parent's report comes later
         elif status & 0xFF == 0x7F:
             thread.stop = status >> 8
             with contextlib.suppress(ProcessLookupError):  # killed; its end is reported next
@@ -177,7 +110,7 @@ class Tracer:
         if event == 0:
             if number == _TRAP:
                 self._trapped(thread)
-            elif number == _SYSCALL_TRAP:
+            elif number == SYSCALL_TRAP:
                 self._at_syscall(thread)
             else:
                 self._signalled(thread, number)
@@ -204,7 +137,7 @@ class Tracer:
         address = self.machine.breakpoint_address(registers.pc)
         sites = space.sites.get(address)
         if (sites is None and address not in space.left) or (
-            calls.signal_code(thread.tid) not in _BREAKPOINT_CODES
+            calls.signal_code(thread.tid) not in BREAKPOINT_CODES
         ):
             self._resume(thread, _TRAP)  # the program's own
             return
@@ -247,7 +180,7 @@ class Tracer:
 
     def forget_return(self, space: Space, address: int) -> None:
         """Unless some thread has yet to return there."""
-        if any(t.process.space is space and t.returns.awaits(address) for t in self._threads.values()):
+        if any(t.process.space is space and t.returns.awaits(address) for t in self.tracees.threads.values()):
             space.idle_returns[address] = 0
         else:
             del space.idle_returns[address]
@@ -295,26 +228,12 @@ class Tracer:
             thread.is_new = False
             self._tell_first_return(thread)
             self._tell_begin(thread)
-        if thread.is_interrupted:
-            thread.is_interrupted = False
-            self._restart_syscall(thread)
+        restart_syscall(thread, self.machine, self.registers)
         if number in _STOP_SIGNALS:
             calls.request(calls.PTRACE_LISTEN, thread.tid)
             thread.stop = None
         else:
             self._resume(thread)
-
-    def _interrupt(self, thread: Thread) -> None:
-        if thread.stop is None and not thread.is_interrupted:
-            with contextlib.suppress(ProcessLookupError):
-                calls.interrupt(thread.tid)
-                thread.is_interrupted = True
-
-    def _restart_syscall(self, thread: Thread) -> None:
-        """Some system calls end with EINTR because of our stop, which they would not without."""
-        self.registers.fetch(thread.tid)
-        if not has_signal(thread.tid) and self.machine.restart_syscall(self.registers):
-            self.registers.store(thread.tid)
 
     # ------------------------------------------------------------------------------------- system calls
 
@@ -343,42 +262,15 @@ class Tracer:
 
     def _has_child(self, parent: Thread) -> None:
         """After fork, vfork or clone: a new thread, or a new process."""
-        tid = calls.event_message(parent.tid)
-        if tid not in self._threads:
-            with contextlib.suppress(OSError):  # killed already
-                self._add_child(parent, tid)
+        child = self.tracees.add_child(parent, self.registers)
         self._resume(parent)
-        if tid in self._threads and (status := self._early.pop(tid, None)) is not None:
-            self._changed(tid, status)
-
-    def _add_child(self, parent: Thread, tid: int) -> None:
-        process = parent.process
-        if os.path.exists(f"/proc/{process.pid}/task/{tid}"):
-            self._add_thread(process, tid).is_new = True
-            return
-        self.registers.fetch(parent.tid)
-        if self.machine.shares_memory(self.registers, process.memory):
-            child = self._add_process(tid, process)
-        else:
-            child = self._add_process(tid)
-            child.space = process.space.copy(child.memory)
-            if len(process.threads) > 1:
-                child.space.repair()
-        child.has_begun, child.traces_syscalls = process.has_begun, process.traces_syscalls
-        thread = self._add_thread(child, tid)
-        thread.returns, thread.is_new = parent.returns.copy(), True
+        if child is not None and (status := self.tracees.early.pop(child.tid, None)) is not None:
+            self._changed(child.tid, status)
 
     def _executed(self, thread: Thread) -> None:
-        """Another program in the same process; all threads but this one are gone, and it has the leader's id now."""
+        """Another program in the same process."""
+        self.tracees.begin_program(thread)
         process = thread.process
-        for other in [t for t in process.threads.values() if t is not thread]:
-            self._forget(other)
-        thread.returns, thread.is_interrupted, thread.is_ending = Returns(), False, False
-        thread.retries.clear()
-        process.leave_space()
-        process.memory = Memory(process.pid)
-        process.space = Space(process.memory, self.machine)
-        process.executable = file_id(f"/proc/{process.pid}/exe")
         if not process.has_begun:
             process.has_begun = True
             if self._command is not None:
@@ -406,23 +298,15 @@ class Tracer:
                 probe.run(self.machine, thread, None)
 
     def _gone(self, thread: Thread, status: int) -> None:
-        process = thread.process
-        self._forget(thread)
-        if thread.tid == process.pid:
-            for other in list(process.threads.values()):
-                self._forget(other)
-            del self._processes[process.pid]
-            process.leave_space()
-            if self._command is not None and self._command.pid == process.pid:
-                self._command.has_ended(status)
-                if not process.has_begun:
-                    self._command.check_begun()
+        if self.tracees.end_thread(thread):
+            self._tell_command(thread, status)
 
-    def _forget(self, thread: Thread) -> None:
-        self.lost_returns += thread.returns.lost
-        thread.task.close()
-        thread.process.threads.pop(thread.tid, None)
-        self._threads.pop(thread.tid, None)
+    def _tell_command(self, thread: Thread, status: int) -> None:
+        """Where the process that has ended is that of -c. Raises CompileError when it could not be executed."""
+        if self._command is not None and self._command.pid == thread.tid:
+            self._command.has_ended(status)
+            if not thread.process.has_begun:
+                self._command.check_begun()
 
     # ------------------------------------------------------------------------------------------- the end
 
@@ -430,90 +314,12 @@ class Tracer:
         """Restores every byte and lets every thread go."""
         with EndSignals.held():
             self._is_running = False
-            for space in {id(p.space): p.space for p in self._processes.values()}.values():
-                space.reset_all()
-            for thread in list(self._threads.values()):
-                if thread.stop is not None:
-                    self._release(thread)
-                else:
-                    self._interrupt(thread)
-            while any(not is_zombie(tid) for tid in self._threads):
-                tid, status = calls.wait(-1)
-                if tid == -2:
-                    break
-                if tid > 0:
-                    self._changed_at_end(tid, status)
-            for thread in list(self._threads.values()):
-                self._forget(thread)
-            self._processes.clear()
+            release = Release(self.machine, self.tracees)
+            release.release_all()
+            for thread, status in release.ended:
+                self._tell_command(thread, status)
             if self._command is not None:
                 self._command.is_traced = False
-
-    def _changed_at_end(self, tid: int, status: int) -> None:
-        thread = self._threads.get(tid)
-        if thread is None or status & 0xFF != 0x7F:
-            self._changed(tid, status)
-        else:
-            thread.stop = status >> 8
-            self._release(thread)
-
-    def _release(self, thread: Thread) -> None:
-        """Detaches a stopped thread; what it has stopped with is taken into account."""
-        stop = thread.stop or 0
-        number, event = stop & 0xFF, stop >> 8
-        try:
-            if event in (calls.EVENT_FORK, calls.EVENT_VFORK, calls.EVENT_CLONE):
-                self._release_child(thread)
-            calls.detach(
-                thread.tid, self._leave(thread, number) if event == 0 else self._leave_event(thread, event)
-            )
-        except ProcessLookupError:
-            return  # killed; its end is reported next
-        self._forget(thread)
-
-    def _leave(self, thread: Thread, number: int) -> int:
-        """The signal that a thread shall get on its way."""
-        registers, space = self.registers, thread.process.space
-        registers.fetch(thread.tid)
-        if number == _SYSCALL_TRAP:
-            self._restart_interrupted(thread)
-            return 0
-        if number == _TRAP:
-            address = self.machine.breakpoint_address(registers.pc)
-            if address in space.left and calls.signal_code(thread.tid) in _BREAKPOINT_CODES:
-                self.machine.set_pc(thread.tid, address)
-                return 0
-        self._leave_slot(thread)
-        return number
-
-    def _leave_event(self, thread: Thread, event: int) -> int:
-        if event == calls.EVENT_STOP:
-            self._restart_interrupted(thread)
-            self.registers.fetch(thread.tid)
-            self._leave_slot(thread)
-        return 0
-
-    def _restart_interrupted(self, thread: Thread) -> None:
-        if thread.is_interrupted:
-            self._restart_syscall(thread)
-
-    def _leave_slot(self, thread: Thread) -> None:
-        """Back to where the instruction belongs, as its breakpoint is gone; slots stay mapped, for a signal handler
-        may have interrupted one."""
-        address = thread.process.space.slot_owner(self.registers.pc)
-        if address is not None:
-            self.machine.set_pc(thread.tid, address)
-
-    def _release_child(self, parent: Thread) -> None:
-        """A child that was born while we end has breakpoints in its memory."""
-        tid = calls.event_message(parent.tid)
-        if tid in self._threads:
-            return
-        with contextlib.suppress(OSError):
-            self._add_child(parent, tid)
-            self._threads[tid].process.space.reset_all()
-            if (status := self._early.pop(tid, None)) is not None:
-                self._changed_at_end(tid, status)
 
 
 def _is_retry(thread: Thread, address: int, sp: int) -> bool:
