@@ -26,8 +26,8 @@ from probelang.runtime.attach import (
 )
 from probelang.runtime.load import Loaded, enters_function
 from probelang.runtime.targets import EXIT_PROGRAM, FORK_PROGRAM
+from probelang.runtime.timers import TICK_HZ
 
-TICK_HZ = 250  # of `timer.profile` without a frequency
 _NOT_SUPPORTED = 524  # ENOTSUPP, which the kernel keeps to itself elsewhere
 _PARALLEL_FROM, _CLOSING_THREADS = 3, 32
 _SYS_MEMBARRIER = {"x86_64": 324, "aarch64": 283}.get(platform.machine(), 283)

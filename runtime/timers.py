@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from probelang.artifact.points import TimerPoint
 
+TICK_HZ = 250  # of `timer.profile` without a frequency
+
 
 class TimerHeap:
     """`timers`: number of the probe and its point."""

@@ -22,7 +22,8 @@ from probelang.runtime.ptrace.tracer import Tracer
 from probelang.runtime.store import Store
 from probelang.runtime.userhalf import UserHalf
 
-_AGAIN_S = 0.005  # should the first signal come just before the wait begins
+_SHORTEST_NS = 100_000
+_AGAIN_S = 0.001  # should the first signal come just before the wait begins
 
 
 class PtraceBackend:
@@ -78,8 +79,10 @@ class PtraceBackend:
         if self._tracer is None or self._tracer.is_alone:
             time.sleep(timeout_ms / 1000)
             return
-        deadline = time.monotonic_ns() + timeout_ms * 1_000_000
-        with _alarm(max(timeout_ms, 1) / 1000):
+        now = time.monotonic_ns()
+        deadline = now + timeout_ms * 1_000_000
+        first = min(deadline, self._tracer.next_sample_ns)
+        with _alarm(max(first - now, _SHORTEST_NS) / 1e9):
             self._tracer.work(deadline)
 
     def stop(self) -> None:

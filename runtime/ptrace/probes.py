@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from probelang.artifact.manifest import Manifest
-from probelang.artifact.points import FunctionPoint, ProcessPoint, SyscallPoint
+from probelang.artifact.points import FunctionPoint, ProcessPoint, ProfilePoint, SyscallPoint
 from probelang.runtime.ptrace.context import HitContext, Texts
 from probelang.runtime.ptrace.machine import Machine, Registers
 from probelang.runtime.ptrace.mappings import Mapping
 from probelang.runtime.ptrace.sites import CallSite, EntrySite, Probe, Site
+from probelang.runtime.timers import TICK_HZ
 from probelang.runtime.userhalf import UserHalf
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Places:
 
 @dataclass(slots=True)
 class Probes:
-    """All probes of a script. The lists are in the order of the script. `files`: what is known of names in /proc/PID/maps."""
+    """All probes of a script. The lists are in the order of the script. `profile`: with the period in ns. `files`: what is known of names in /proc/PID/maps."""
 
     places: dict[FileId, Places] = field(default_factory=dict[FileId, Places])
     begin: list[EventProbe] = field(default_factory=list[EventProbe])
@@ -72,6 +73,7 @@ class Probes:
     thread_end: list[EventProbe] = field(default_factory=list[EventProbe])
     syscall: list[EventProbe] = field(default_factory=list[EventProbe])
     syscall_return: list[EventProbe] = field(default_factory=list[EventProbe])
+    profile: list[tuple[int, EventProbe]] = field(default_factory=list[tuple[int, EventProbe]])
     files: dict[tuple[str, FileId], FileId] = field(default_factory=dict[tuple[str, FileId], FileId])
 
     def traces_syscalls(self, process: Process) -> bool:
@@ -172,6 +174,10 @@ def compile_probes(manifest: Manifest, half: UserHalf) -> Probes:
                 texts = Texts(os.fsencode(point), b"", name, is_return)
                 found = probes.syscall_return if is_return else probes.syscall
                 found.append(EventProbe(_probe(half, number, pid, path), texts))
+            case ProfilePoint(frequency_hz=hertz):
+                texts = Texts(name, b"", name, False)
+                period_ns = 1_000_000_000 // (hertz or TICK_HZ)
+                probes.profile.append((period_ns, EventProbe(_probe(half, number, None, None), texts)))
             case _:
                 pass
     return probes

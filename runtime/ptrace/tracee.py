@@ -6,11 +6,15 @@ Source: ptrace(2), "Attaching and detaching", "execve(2) under ptrace".
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from probelang.runtime.ptrace.memory import Memory
 from probelang.runtime.ptrace.returns import Returns
 from probelang.runtime.ptrace.space import Space
 from probelang.runtime.ptrace.task import Task
+
+if TYPE_CHECKING:
+    from probelang.runtime.ptrace.probes import EventProbe
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +42,7 @@ class Process:
 class Thread:
     """`stop`: what it has stopped with (signal, and 256 times the event), None while it runs. `is_new`: its first stop is still to come.
     `is_interrupted`: PTRACE_INTERRUPT was asked for, and the stop is still to come. `retries`: (address, stack pointer) of hits that were told already and
-    come again, because the instruction there faulted."""
+    come again, because the instruction there faulted. `samples`: to be taken at the next stop."""
 
     tid: int
     process: Process
@@ -48,16 +52,27 @@ class Thread:
     is_new: bool = False
     is_interrupted: bool = False
     is_ending: bool = False
+    samples: list[EventProbe] = field(default_factory=list["EventProbe"])
     retries: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
 
 
 def is_zombie(tid: int) -> bool:
     """Whether a thread has ended: the leader of a process stays one until all other threads have."""
+    return _state(tid) in (b"Z", b"X")
+
+
+def is_running(tid: int) -> bool:
+    """Whether a thread has a processor, or waits for one."""
+    return _state(tid) == b"R"
+
+
+def _state(tid: int) -> bytes:
+    """proc_pid_stat(5), field 3."""
     try:
         with open(f"/proc/{tid}/stat", "rb") as f:
-            return f.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+            return f.read().rpartition(b")")[2].split()[0]
     except OSError:
-        return True
+        return b"X"
 
 
 def has_signal(tid: int) -> bool:

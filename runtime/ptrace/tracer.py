@@ -24,6 +24,7 @@ from probelang.runtime.ptrace.machine import CannotRelocate, Machine
 from probelang.runtime.ptrace.mappings import mapping_of, read_mappings
 from probelang.runtime.ptrace.probes import Probes
 from probelang.runtime.ptrace.release import SYSCALL_TRAP, Release, interrupt, restart_syscall
+from probelang.runtime.ptrace.sampling import Sampler
 from probelang.runtime.ptrace.sites import LOADER, RETURN_PLACE
 from probelang.runtime.ptrace.space import BREAKPOINT_CODES, Sites, Space
 from probelang.runtime.ptrace.tracee import Process, Thread
@@ -63,7 +64,13 @@ class Tracer:
         tells_end = calls.O_TRACEEXIT if probes.end or probes.thread_end else 0
         self.tracees = Tracees(machine, _OPTIONS | tells_end)
         self._waiter = Waiter()
+        self._sampler = Sampler([], 0)
         self._is_running = False
+
+    @property
+    def next_sample_ns(self) -> int:
+        """When `work` wants to look at the clock, on time.monotonic_ns()."""
+        return self._sampler.next_ns
 
     @property
     def is_alone(self) -> bool:
@@ -73,6 +80,7 @@ class Tracer:
     def start(self) -> None:
         """Handlers run from here on, first of all those of processes and threads that live already."""
         self._is_running = True
+        self._sampler = Sampler(self._probes.profile, time.monotonic_ns())
         for process in list(self.tracees.processes.values()):
             if process.has_begun:
                 self._set_up(process)
@@ -91,7 +99,10 @@ class Tracer:
                 self._changed(tid, status)
             elif tid == -2:
                 time.sleep(max(0, deadline_ns - time.monotonic_ns()) / 1e9)
-            if time.monotonic_ns() >= deadline_ns or (self._command and self._command.status is not None):
+            now = time.monotonic_ns()
+            if now >= self._sampler.next_ns:
+                self._sampler.tick(now, threads.values())
+            if now >= deadline_ns or (self._command and self._command.status is not None):
                 return
 
     def _changed(self, tid: int, status: int) -> None:
@@ -229,6 +240,8 @@ class Tracer:
             self._tell_first_return(thread)
             self._tell_begin(thread)
         restart_syscall(thread, self.machine, self.registers)
+        if self._is_running:
+            self._sampler.tell(self.machine, thread, self.registers)
         if number in _STOP_SIGNALS:
             calls.request(calls.PTRACE_LISTEN, thread.tid)
             thread.stop = None
