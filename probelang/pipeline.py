@@ -1,7 +1,7 @@
 """From script to running session: the order of the phases, and nothing else.
 
     SourceFile -> syntax -> resolved -> typed -> layout -> Artifact (object and manifest) -> Session
-                                        typed -> Manifest -> Session                        with the ptrace backend
+                                        typed -> Manifest -> Session       where nothing is to run in the kernel
 
 After each phase `hooks.emit(stage, value)` sees what it made; that is how `--emit` works. A mistake of the user
 leaves a phase as CompileError; any other exception is a bug and leaves as InternalError with the phase's name.
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from probelang.artifact.points import runs_in_kernel
 from probelang.diag import CompileError, Diagnostic, InternalError
 from probelang.options import Options
 from probelang.source import SourceFile
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from probelang.artifact.manifest import Manifest
 
 STAGES = ("tokens", "syntax", "resolved", "typed", "layout", "llvm", "asm", "manifest")
+KERNEL_STAGES = ("layout", "llvm", "asm")  # those that the ptrace backend does not need
 
 
 def _ignore_stage(stage: str, value: object) -> None: ...
@@ -53,7 +55,7 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A compiled script. `code`: the finished BPF ELF object, which carries the manifest too."""
+    """A compiled script. `code`: the finished BPF ELF object, which carries the manifest too; empty where there is none."""
 
     code: bytes
     manifest: Manifest
@@ -140,7 +142,25 @@ def type_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> t
 
 def compile_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> Artifact:
     """The whole way to a BPF object. Same source, same binaries, same options: same bytes."""
+    return _compile(type_source(source, options, hooks), source, options, hooks)
+
+
+def interpret_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> Manifest:
+    """The way of the ptrace backend, which needs no object: neither layout nor LLVM take part."""
+    return _interpret(type_source(source, options, hooks), source, options, hooks)
+
+
+def prepare_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> Artifact:
+    """What a session needs: an object only where programs in the kernel are to run, else no code."""
     checked = type_source(source, options, hooks)
+    wants_code = any(hooks.wants(stage) for stage in KERNEL_STAGES)
+    has_programs = options.backend == "kernel" and any(runs_in_kernel(p.point) for p in checked.probes)
+    if wants_code or has_programs:
+        return _compile(checked, source, options, hooks)
+    return Artifact(b"", _interpret(checked, source, options, hooks))
+
+
+def _compile(checked: typed.Program, source: SourceFile, options: Options, hooks: Hooks) -> Artifact:
     with phase("layout", source, hooks):
         from probelang.layout import lay_out
 
@@ -156,9 +176,7 @@ def compile_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -
     return Artifact(compiled.code, compiled.manifest)
 
 
-def interpret_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> Manifest:
-    """The way of the ptrace backend, which needs no object: neither layout nor LLVM take part."""
-    checked = type_source(source, options, hooks)
+def _interpret(checked: typed.Program, source: SourceFile, options: Options, hooks: Hooks) -> Manifest:
     with phase("interpretation", source, hooks):
         from probelang.interpret import interpret
 

@@ -47,6 +47,10 @@ def choose_backend(
 
 
 def _why_no_programs() -> str:
+    return "BPF does not work here" if may_use_bpf() else "this user may not use BPF"
+
+
+def may_use_bpf() -> bool:
+    """By the capabilities of this process; the kernel may refuse all the same."""
     own = own_capabilities()
-    may = own >> CAP_SYS_ADMIN & 1 or (own >> CAP_BPF & 1 and own >> CAP_PERFMON & 1)
-    return "BPF does not work here" if may else "this user may not use BPF"
+    return bool(own >> CAP_SYS_ADMIN & 1 or own >> CAP_BPF & own >> CAP_PERFMON & 1)

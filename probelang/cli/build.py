@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from probelang.cli.arguments import Given, UsageError
+from probelang.cli.backend import compile_backend
 from probelang.cli.compiling import watch
 from probelang.cli.messages import Messages
 from probelang.cli.request import read_options, read_script
@@ -15,6 +16,10 @@ SUFFIX = ".bpf.o"
 
 
 def build(given: Given, messages: Messages) -> int:
+    if compile_backend(given) == "ptrace":
+        raise UsageError(
+            "build: an object is for the kernel backend; `probelang run --backend ptrace OBJECT` runs it with ptrace, too"
+        )
     source, arguments = read_script(given)
     options = read_options(given, arguments, known_features())
     try:

@@ -14,6 +14,11 @@ COMPILE = (
     Option(("-S",), "BYTES", "size of a string, with its final NUL (default 256)"),
     Option(("-c",), "COMMAND", "run COMMAND and probe only it and its children"),
     Option(("-x",), "PID", "probe only process PID and its children"),
+    Option(
+        ("--backend",),
+        "kernel|ptrace|auto",
+        "probe with BPF (root), with ptrace (any user, needs -c or -x), or as allowed (default auto)",
+    ),
     Option(("-u",), "", "keep unused variables and functions"),
     Option(("-w",), "", "no warnings"),
     Option(("-W",), "", "warnings are errors"),
@@ -130,6 +135,7 @@ def overview() -> str:
         "examples:",
         *(line for what, words in RUN.examples for line in (f"  # {what}", f"  {words}")),
         "",
-        "exit status: 0 done, 1 the script or its target is wrong, 2 the command line is wrong, 70 a bug of probelang",
+        "exit status: 0 done, 1 the script or its target is wrong, 2 the command line is wrong,",
+        "             3 this machine or user cannot run it, 70 a bug of probelang",
     ]
     return "\n".join(lines) + "\n"

@@ -31,6 +31,17 @@ class Messages:
         stream.write(render_json(chosen) if self.json else render_text(chosen, palette))
         stream.flush()
 
+    def note(self, diagnostic: Diagnostic) -> None:
+        """Says in one line what is neither a warning nor a mistake."""
+        if not self.warnings:
+            return
+        from probelang.diag.render import printable, render_json
+
+        stream = self.stream or sys.stderr
+        text = f"probelang: {diagnostic.severity}: {printable(diagnostic.title())}\n"
+        stream.write(render_json([diagnostic]) if self.json else text)
+        stream.flush()
+
 
 def wants_colours(stream: TextIO) -> bool:
     return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"

@@ -18,7 +18,7 @@ from pathlib import Path
 from probelang.artifact.limits import Limits
 from probelang.cli.arguments import Given, UsageError
 from probelang.diag import CompileError
-from probelang.options import Options
+from probelang.options import Backend, Options
 from probelang.source import SourceFile, decode_text
 
 STRING_SIZES = (16, 16384)  # smallest and largest -S
@@ -53,17 +53,20 @@ def read_text_file(path: str) -> bytes:
     return data
 
 
-def read_options(given: Given, arguments: tuple[str, ...], features: frozenset[str]) -> Options:
+def read_options(
+    given: Given, arguments: tuple[str, ...], features: frozenset[str], backend: Backend = "kernel"
+) -> Options:
     """`features`: what the kernel has, or is taken to have; --without is subtracted here."""
     return Options(
         arguments=arguments,
         overrides=tuple(_assignment("-G", text) for text in given.all("-G")),
         defines=tuple(_assignment("-D", text) for text in given.all("-D")),
         include=tuple(Path(folder) for folder in given.all("-I")),
-        command=_command_path(given.last("-c")),
+        command=command_path(given.last("-c")),
         pid=process_number(given.last("-x")),
         limits=_limits(given),
         features=features - frozenset(unwanted_features(given)),
+        backend=backend,
         elide=not given.has("-u"),
     )
 
@@ -128,7 +131,7 @@ def number(option: str, text: str, least: int, most: int) -> int:
     return value
 
 
-def _command_path(command: str | None) -> str | None:
+def command_path(command: str | None) -> str | None:
     """The file that -c runs; None without -c."""
     if command is None:
         return None

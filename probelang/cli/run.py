@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from probelang.cli.arguments import Given, UsageError
+from probelang.cli.backend import asked_backend, check_session, session_backend
 from probelang.cli.compiling import watch
 from probelang.cli.messages import Messages
 from probelang.cli.request import (
+    command_path,
     command_words,
     number,
     process_number,
@@ -23,7 +25,8 @@ from probelang.cli.request import (
     read_script,
     unwanted_features,
 )
-from probelang.pipeline import Artifact, Stop, compile_source, kernel_features
+from probelang.options import Backend
+from probelang.pipeline import Artifact, Stop, kernel_features, prepare_source
 
 if TYPE_CHECKING:
     from probelang.runtime.runoptions import RunOptions
@@ -47,19 +50,23 @@ def run(given: Given, messages: Messages) -> int:
         return check(given, messages, PASSES[last_pass])
     if last_pass not in (None, "5"):
         raise UsageError(f"-p takes a number from 1 to 5, not `{last_pass}`")
-    features = kernel_features()
+    features = frozenset[str]() if asked_backend(given) == "ptrace" else kernel_features()
+    choice = session_backend(given, features)
     try:
-        artifact = find_artifact(given, messages, features)
+        artifact = find_artifact(given, messages, features, choice.backend)
     except Stop:
         return 0
-    return start_session(given, messages, artifact, features)
+    command = command_path(given.last("-c"))
+    backend = check_session(artifact.manifest, given, choice, command, messages)
+    return start_session(given, messages, artifact, features, backend)
 
 
-def find_artifact(given: Given, messages: Messages, features: frozenset[str]) -> Artifact:
+def find_artifact(given: Given, messages: Messages, features: frozenset[str], backend: Backend) -> Artifact:
     if not given.has("-e") and given.words and is_object(given.words[0]):
         return load_artifact(given.words[0])
     source, arguments = read_script(given)
-    return compile_source(source, read_options(given, arguments, features), watch(given, messages).hooks())
+    options = read_options(given, arguments, features, backend)
+    return prepare_source(source, options, watch(given, messages).hooks())
 
 
 def is_object(path: str) -> bool:
@@ -85,11 +92,13 @@ def load_artifact(path: str) -> Artifact:
         raise CompileError([NotAnObject(path=path, reason=str(error))]) from None
 
 
-def start_session(given: Given, messages: Messages, artifact: Artifact, features: frozenset[str]) -> int:
+def start_session(
+    given: Given, messages: Messages, artifact: Artifact, features: frozenset[str], backend: Backend
+) -> int:
     from probelang.runtime.output.sink import JsonSink, TextSink
     from probelang.runtime.session import run as run_session
 
-    options = run_options(given, features - frozenset(unwanted_features(given)))
+    options = run_options(given, features - frozenset(unwanted_features(given)), backend)
     with contextlib.ExitStack() as stack:
         path = given.last("-o")
         stream = open_output(path, stack)
@@ -99,7 +108,7 @@ def start_session(given: Given, messages: Messages, artifact: Artifact, features
         return run_session(artifact.manifest, artifact.code, options, sink)
 
 
-def run_options(given: Given, features: frozenset[str]) -> RunOptions:
+def run_options(given: Given, features: frozenset[str], backend: Backend) -> RunOptions:
     from probelang.runtime.load import DEFAULT_RING_BYTES
     from probelang.runtime.runoptions import RunOptions
 
@@ -111,6 +120,7 @@ def run_options(given: Given, features: frozenset[str]) -> RunOptions:
         duration_s=duration_s(given.last("-T")),
         ring_bytes=DEFAULT_RING_BYTES if megabytes is None else ring_bytes(megabytes),
         pass_status=given.has("--pass-status"),
+        backend=backend,
     )
 
 

@@ -54,4 +54,4 @@ class KernelTooOld(Diagnostic):
         return f"{self.what} in a process probe needs the kernel feature `{self.feature}`"
 
     def help(self) -> str:
-        return f"Linux {self.kernel} or newer has it; on this kernel move the code to a timer or end probe"
+        return f"Linux {self.kernel} or newer has it; move the code to a timer or end probe, or use --backend ptrace"

@@ -17,7 +17,10 @@ class NotPermitted(Diagnostic):
         return f"no permission to {self.action}"
 
     def help(self) -> str:
-        return "run as root, or give the user the capabilities CAP_BPF and CAP_PERFMON; `probelang doctor` tells more"
+        return (
+            "run as root, or give the user the capabilities CAP_BPF and CAP_PERFMON, or use --backend ptrace; "
+            "`probelang doctor` tells more"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,8 +33,8 @@ class TargetNeeded(Diagnostic):
     pid: int | None = None
 
     def title(self) -> str:
-        because = f"{self.reason}, and with" if self.reason else "with"
-        return f"{because} ptrace `{self.probe}` needs a process to look at"
+        because = f"{self.reason}, and " if self.reason else ""
+        return f"`{self.probe}` needs -c or -x: {because}ptrace probes only chosen processes"
 
     def help(self) -> str:
         running = "-x PID" if self.pid is None else f"-x {self.pid}"
@@ -48,24 +48,8 @@ def _everywhere(reason: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NeedsKernelBackend(Diagnostic):
-    """A probe that the ptrace backend does not have."""
-
-    code: ClassVar[str] = "E0616"
-    probe: str
-    reason: str = ""
-
-    def title(self) -> str:
-        because = f"{self.reason}, and " if self.reason else ""
-        return f"{because}`{self.probe}` cannot be probed with ptrace: it interrupts every CPU"
-
-    def help(self) -> str:
-        return AS_ROOT if self.reason else "use --backend kernel"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TracedAlready(Diagnostic):
-    code: ClassVar[str] = "E0617"
+    code: ClassVar[str] = "E0616"
     pid: int
     tracer: int
     name: str
@@ -82,7 +66,7 @@ class TracedAlready(Diagnostic):
 class YamaForbids(Diagnostic):
     """`scope`: kernel.yama.ptrace_scope, 1 to 3. Source: Documentation/admin-guide/LSM/Yama.rst."""
 
-    code: ClassVar[str] = "E0618"
+    code: ClassVar[str] = "E0617"
     pid: int
     scope: int
 
@@ -111,7 +95,7 @@ class YamaForbids(Diagnostic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherUsersProcess(Diagnostic):
-    code: ClassVar[str] = "E0619"
+    code: ClassVar[str] = "E0618"
     pid: int
     user: str
 
@@ -119,14 +103,14 @@ class OtherUsersProcess(Diagnostic):
         return f"process {self.pid} cannot be traced: it belongs to `{self.user}`"
 
     def help(self) -> str:
-        return f"{AS_ROOT}, or as that user: sudo -u {self.user} probelang ..."
+        return AS_ROOT if self.user == "root" else f"run as that user: sudo -u {self.user} probelang ..."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivilegedProcess(Diagnostic):
     """`rights`: what it may do and its user may not, as in "the rights of `root`"."""
 
-    code: ClassVar[str] = "E0620"
+    code: ClassVar[str] = "E0619"
     pid: int
     rights: str
 
@@ -141,7 +125,7 @@ class PrivilegedProcess(Diagnostic):
 class ProtectedProcess(Diagnostic):
     """Not dumpable: prctl(2), PR_SET_DUMPABLE."""
 
-    code: ClassVar[str] = "E0621"
+    code: ClassVar[str] = "E0620"
     pid: int
 
     def title(self) -> str:
@@ -155,7 +139,7 @@ class ProtectedProcess(Diagnostic):
 class NoProgram(Diagnostic):
     """A kernel thread."""
 
-    code: ClassVar[str] = "E0622"
+    code: ClassVar[str] = "E0621"
     pid: int
     name: str
 
@@ -167,7 +151,7 @@ class NoProgram(Diagnostic):
 class HasEnded(Diagnostic):
     """A zombie."""
 
-    code: ClassVar[str] = "E0623"
+    code: ClassVar[str] = "E0622"
     pid: int
 
     def title(self) -> str:
@@ -176,7 +160,7 @@ class HasEnded(Diagnostic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracingItself(Diagnostic):
-    code: ClassVar[str] = "E0624"
+    code: ClassVar[str] = "E0623"
     pid: int
 
     def title(self) -> str:
@@ -190,7 +174,7 @@ class TracingItself(Diagnostic):
 class TracingForbidden(Diagnostic):
     """Even of a child of ours. `by`: who forbids it, where that is known."""
 
-    code: ClassVar[str] = "E0625"
+    code: ClassVar[str] = "E0624"
     by: str
     advice: str
 
@@ -203,7 +187,7 @@ class TracingForbidden(Diagnostic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InContainer(Diagnostic):
-    code: ClassVar[str] = "E0626"
+    code: ClassVar[str] = "E0625"
     pid: int
 
     def title(self) -> str:
@@ -217,7 +201,7 @@ class InContainer(Diagnostic):
 class TraceRefused(Diagnostic):
     """For a reason that nobody tells."""
 
-    code: ClassVar[str] = "E0627"
+    code: ClassVar[str] = "E0626"
     pid: int
     reason: str
 
@@ -232,7 +216,7 @@ class TraceRefused(Diagnostic):
 class CommandLosesRights(Diagnostic):
     """A setuid program and the like, which runs without its rights under a tracer that has not got them."""
 
-    code: ClassVar[str] = "E0628"
+    code: ClassVar[str] = "E0627"
     path: str
     rights: str
 
@@ -245,7 +229,7 @@ class CommandLosesRights(Diagnostic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableCommand(Diagnostic):
-    code: ClassVar[str] = "E0629"
+    code: ClassVar[str] = "E0628"
     path: str
 
     def title(self) -> str:
