@@ -39,19 +39,24 @@ Compile = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def kernel_features() -> frozenset[str]:
+    """Those of the kernel, and what else a user may or may not: `root`, `ptrace`."""
     from probelang.runtime.features import detect
+    from probelang.runtime.ptrace.trial import trace_a_child
 
-    return detect()
+    found = detect()
+    if os.geteuid() == 0:
+        found |= {"root"}
+    if trace_a_child() is None:
+        found |= {"ptrace"}
+    return found
 
 
 @pytest.fixture
 def requires(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """`requires("uprobe_multi", "sleepable")`: skips the test, naming the first feature that is missing. `root` is one too."""
+    """`requires("uprobe_multi", "sleepable")`: skips the test, naming the first feature that is missing. `root` and `ptrace` are some too."""
 
     def check(*features: str) -> None:
-        available = request.getfixturevalue("kernel_features") | (
-            {"root"} if os.geteuid() == 0 else set[str]()
-        )
+        available = request.getfixturevalue("kernel_features")
         for feature in features:
             if feature not in available:
                 request.config.stash.setdefault(MISSING, Counter())[feature] += 1

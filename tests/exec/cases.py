@@ -10,9 +10,10 @@
     EXPECT
     {work}
 
-`COMMAND` is run with -c; without one the script ends by itself. `{work}` is the sum of what the command said
-of its own calls. `EXPECT` is the script's whole output, `MATCH` a regular expression that is found in it, `STDERR`
-one that is found on the error output, `STATUS` the exit status (0 unless said).
+Every case runs with the kernel backend and with ptrace, and must show the same; `ONLY kernel: reason` says why one does not.
+`REQUIRES`: features of the kernel backend. `COMMAND` is run with -c; without one the script ends by itself. `{work}` is the sum of
+what the command said of its own calls. `EXPECT` is the whole output of the script, `MATCH` a regular expression that is found
+in it, `STDERR` one that is found on the error output, `STATUS` the exit status (0 unless said).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-HEADS = ("NAME", "REQUIRES", "OPTIONS", "COMMAND", "STATUS")
+HEADS = ("NAME", "REQUIRES", "ONLY", "OPTIONS", "COMMAND", "STATUS")
 BODIES = ("PROG", "EXPECT", "MATCH", "STDERR")
 
 
@@ -29,6 +30,7 @@ BODIES = ("PROG", "EXPECT", "MATCH", "STDERR")
 class Case:
     name: str = ""
     requires: str = ""
+    only: str = ""
     options: str = ""
     command: str = ""
     status: str = "0"

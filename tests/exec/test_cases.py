@@ -1,4 +1,4 @@
-"""Runs every block of the `*.cases` files: a real script on a real kernel against a real program."""
+"""Runs every block of the `*.cases` files, with both backends: a real script against a real program."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ import pytest
 from tests.exec.cases import Case, read_cases
 
 HERE = Path(__file__).parent
+BACKENDS = ("kernel", "ptrace")
 CASES = [
-    pytest.param(case, id=f"{path.stem}: {case.name}")
+    pytest.param(case, backend, id=f"{path.stem}: {case.name} ({backend})")
     for path in sorted(HERE.glob("*.cases"))
     for case in read_cases(path)
+    for backend in BACKENDS
+    if case.only.partition(":")[0] in ("", backend)
 ]
 
 
@@ -49,10 +52,11 @@ def fill(text: str, values: dict[str, str]) -> str:
 
 
 def run_case(
-    case: Case, values: dict[str, str], script: Path, output: Path
+    case: Case, backend: str, values: dict[str, str], script: Path, output: Path
 ) -> subprocess.CompletedProcess[str]:
     script.write_text(fill(case.prog, values))
-    command = [sys.executable, "-m", "probelang.cli.main", "run", "-o", str(output), str(script)]
+    command = [sys.executable, "-m", "probelang.cli.main", "run", "--backend", backend]
+    command += ["-o", str(output), str(script)]
     if case.command:
         command[4:4] = ["-c", fill(case.command, values)]
     command[4:4] = shlex.split(fill(case.options, values))
@@ -60,12 +64,13 @@ def run_case(
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("case", CASES)
-def test_case(case: Case, targets: dict[str, str], tmp_path: Path, requires: Callable[..., None]) -> None:
-    for feature in case.requires.split():
-        requires(feature)
+@pytest.mark.parametrize(("case", "backend"), CASES)
+def test_case(
+    case: Case, backend: str, targets: dict[str, str], tmp_path: Path, requires: Callable[..., None]
+) -> None:
+    requires(*(("ring_buffer", *case.requires.split()) if backend == "kernel" else ("ptrace",)))
     output = tmp_path / "output"
-    result = run_case(case, targets, tmp_path / "case.probe", output)
+    result = run_case(case, backend, targets, tmp_path / "case.probe", output)
     shown = output.read_text() if output.exists() else ""
     assert result.returncode == int(case.status), result.stderr
     work = sum(int(n) for n in re.findall(r"^work=(\d+)$", result.stdout, re.MULTILINE))
