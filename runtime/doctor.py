@@ -12,12 +12,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from probelang.diag.tracing import AS_ROOT
 from probelang.runtime import bpf, perf
+from probelang.runtime.capabilities import (
+    CAP_BPF,
+    CAP_PERFMON,
+    CAP_SYS_ADMIN,
+    CAP_SYS_PTRACE,
+    has_capability,
+)
+from probelang.runtime.choice import choose_backend, may_use_bpf
 from probelang.runtime.features import FEATURES, has
 from probelang.runtime.kernelbtf import VMLINUX
+from probelang.runtime.ptrace.refusals import check_machine, explain_general_refusal, yama_scope
+from probelang.runtime.ptrace.trial import trace_a_child
 from probelang.runtime.symbols import load_bcc
 
-_CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_SYS_PTRACE": 19, "CAP_PERFMON": 38, "CAP_BPF": 39}
+BACKEND, PTRACE = "backend", "ptrace"
 
 
 class State(StrEnum):
@@ -38,16 +49,60 @@ class Finding:
 
 def examine() -> list[Finding]:
     """All checks, the most important first. Takes some milliseconds: the kernel is asked, not the cache."""
+    features = {name: has(feature) for name, feature in FEATURES.items()}
+    ptrace = _ptrace()
+    backend = _backend(frozenset(name for name, is_there in features.items() if is_there), ptrace)
     checks: tuple[Callable[[], Finding], ...] = (
-        _kernel, _privileges, _bpf, _type_information, _uprobes, _lockdown, _symbols,
+        _privileges, _bpf, _type_information, _uprobes, _lockdown, _symbols,
     )  # fmt: skip
-    return [check() for check in checks] + [_feature(name) for name in FEATURES]
+    rest = [check() for check in checks] + [_feature(name, is_there) for name, is_there in features.items()]
+    return [_kernel(), backend, ptrace, *rest]
 
 
 def can_run(findings: list[Finding]) -> bool:
-    """Whether nothing is missing that every script needs."""
-    optional = {name for name, feature in FEATURES.items() if not feature.needed}
+    """Whether scripts with probes in processes run here, with one backend at least."""
+    return can_use_kernel(findings) or _named(findings, PTRACE).state is not State.MISSING
+
+
+def can_use_kernel(findings: list[Finding]) -> bool:
+    """Whether nothing is missing that every program in the kernel needs."""
+    optional = {name for name, feature in FEATURES.items() if not feature.needed} | {PTRACE, BACKEND}
     return all(f.state is not State.MISSING or f.name in optional for f in findings)
+
+
+def _named(findings: list[Finding], name: str) -> Finding:
+    return next(f for f in findings if f.name == name)
+
+
+def _backend(features: frozenset[str], ptrace: Finding) -> Finding:
+    """What --backend auto takes, and why."""
+    always = choose_backend(features, names_processes=False)
+    chosen = choose_backend(features, names_processes=True)
+    if chosen.backend == "kernel":
+        return Finding(BACKEND, State.OK, "auto takes kernel: every process can be probed")
+    if ptrace.state is State.MISSING and always.backend == "ptrace":
+        return Finding(BACKEND, State.MISSING, f"neither kernel ({always.reason}) nor ptrace", AS_ROOT)
+    if always.backend == "kernel":
+        detail = f"auto takes kernel, and ptrace with -c or -x: {chosen.reason}"
+        advice = "give the container the pid namespace of the host (docker run --pid=host)"
+        return Finding(BACKEND, State.LIMITED, detail, advice)
+    detail = f"auto takes ptrace, which needs -c or -x: {chosen.reason}"
+    return Finding(BACKEND, State.LIMITED, detail, f"to probe all processes {AS_ROOT}")
+
+
+def _ptrace() -> Finding:
+    refused = check_machine()
+    if refused is None and (error := trace_a_child()) is not None:
+        refused = explain_general_refusal(error)
+    if refused is not None:
+        return Finding(PTRACE, State.MISSING, refused.title(), refused.help())
+    if yama_scope() == 1 and not has_capability(CAP_SYS_PTRACE):
+        return Finding(
+            PTRACE, State.LIMITED, "what -c starts can be probed, what -x names cannot (kernel.yama.ptrace_scope is 1)",
+            "allow it until the next boot: sudo sysctl kernel.yama.ptrace_scope=0",
+        )  # fmt: skip
+    whose = "all" if has_capability(CAP_SYS_PTRACE) else "your own"
+    return Finding(PTRACE, State.OK, f"{whose} processes can be probed without BPF")
 
 
 def _kernel() -> Finding:
@@ -59,29 +114,17 @@ def _kernel() -> Finding:
     return Finding("kernel", State.OK, f"Linux {system.release} {system.machine}")
 
 
-def capabilities() -> frozenset[str]:
-    """Those of `_CAPABILITIES` that this process has."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return frozenset()
-    mask = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
-    return frozenset(name for name, bit in _CAPABILITIES.items() if mask >> bit & 1)
-
-
 def _privileges() -> Finding:
-    own = capabilities()
-    if "CAP_SYS_ADMIN" in own:
+    if has_capability(CAP_SYS_ADMIN):
         return Finding("privileges", State.OK, "CAP_SYS_ADMIN")
-    if {"CAP_BPF", "CAP_PERFMON"} <= own:
+    if has_capability(CAP_BPF) and has_capability(CAP_PERFMON):
         return Finding(
             "privileges", State.LIMITED, "CAP_BPF and CAP_PERFMON",
             "probes need the feature uprobe_multi; run as root for the others",
         )  # fmt: skip
     return Finding(
-        "privileges", State.MISSING, "neither root nor CAP_BPF and CAP_PERFMON",
-        "run as root: sudo probelang ...",
-    )  # fmt: skip
+        "privileges", State.MISSING, "neither root nor CAP_BPF and CAP_PERFMON", f"for BPF {AS_ROOT}"
+    )
 
 
 def _bpf() -> Finding:
@@ -141,8 +184,9 @@ def _symbols() -> Finding:
     return Finding("bcc", State.OK, f"version {version}" if version else "installed")
 
 
-def _feature(name: str) -> Finding:
+def _feature(name: str, is_there: bool) -> Finding:
     feature = FEATURES[name]
-    if has(feature):
+    if is_there:
         return Finding(name, State.OK, feature.summary)
-    return Finding(name, State.MISSING, feature.summary, f"Linux {feature.first_kernel} has it")
+    whom = "" if may_use_bpf() else ", for those who may use BPF"
+    return Finding(name, State.MISSING, feature.summary, f"Linux {feature.first_kernel} has it{whom}")

@@ -76,11 +76,9 @@ def _mistake(probes: list[ProbeSpec], given: Given, choice: Choice, command: str
         from probelang.diag.tracing import TargetNeeded
 
         return TargetNeeded(probe=probes[0].name, reason=choice.reason, pid=_only_pid(probes))
-    if command is None:
-        return None
-    from probelang.runtime.ptrace.refusals import check_command
+    from probelang.runtime.ptrace.refusals import check_command, check_machine
 
-    return check_command(command)
+    return check_machine() or (check_command(command) if command is not None else None)
 
 
 def _only_pid(probes: list[ProbeSpec]) -> int | None:

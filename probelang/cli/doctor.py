@@ -13,7 +13,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 
 from probelang.cli.arguments import Given, UsageError
-from probelang.runtime.doctor import Finding, State, can_run, examine
+from probelang.runtime.doctor import Finding, State, can_run, can_use_kernel, examine
 
 COMPILER = (
     ("lark", "the parser"),
@@ -23,7 +23,7 @@ COMPILER = (
 
 
 def doctor(given: Given) -> int:
-    """Status 0 when scripts can run here."""
+    """Status 0 when scripts can run here, 1 when not."""
     if given.words:
         raise UsageError(f"doctor takes no `{given.words[0]}`")
     machine = examine()
@@ -32,17 +32,24 @@ def doctor(given: Given) -> int:
         report = {"healthy": healthy, "findings": [asdict(f) for f in findings]}
         sys.stdout.write(json.dumps(report) + "\n")
     else:
-        sys.stdout.write(report_text(findings, healthy))
+        sys.stdout.write(report_text(findings, verdict(machine)))
     return 0 if healthy else 1
 
 
-def report_text(findings: list[Finding], healthy: bool) -> str:
+def verdict(machine: list[Finding]) -> str:
+    if can_use_kernel(machine):
+        return "scripts can run here"
+    if can_run(machine):
+        return "scripts can run here, with ptrace: they probe what -c starts or -x names"
+    return "scripts cannot run here: see what is missing"
+
+
+def report_text(findings: list[Finding], verdict: str) -> str:
     lines: list[str] = []
     for finding in findings:
         lines.append(f"{finding.state:<8} {finding.name:<16} {finding.detail}")
         if finding.advice:
             lines.append(f"{'':<25} -> {finding.advice}")
-    verdict = "scripts can run here" if healthy else "scripts cannot run here: see what is missing"
     return "\n".join([*lines, "", verdict]) + "\n"
 
 

@@ -13,11 +13,13 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from probelang.diag import Diagnostic
 from probelang.diag import tracing as diagnostics
 from probelang.runtime.capabilities import CAP_SYS_PTRACE, has_capability, own_capabilities
+from probelang.runtime.ptrace.machine import UnsupportedMachine, this_machine
 from probelang.runtime.ptrace.rights import (
     capabilities_in_words,
     gained_rights,
@@ -31,6 +33,7 @@ from probelang.runtime.ptrace.trial import trace_a_child
 _PROC = Path("/proc")
 _YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 _DENY_PTRACE = Path("/sys/fs/selinux/booleans/deny_ptrace")
+_DECODER = "iced_x86"
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD, include/linux/sched.h
 
 
@@ -71,6 +74,18 @@ def explain_general_refusal(error: OSError) -> Diagnostic:
     if scope >= 2:
         return diagnostics.YamaForbids(pid=0, scope=scope)
     return _sandbox(error)
+
+
+def check_machine() -> Diagnostic | None:
+    """What is not there that every trace needs, whoever asks."""
+    try:
+        this_machine()
+    except UnsupportedMachine as error:
+        return diagnostics.TracingForbidden(by=f"{error} is not supported", advice="x86_64 is")
+    if find_spec(_DECODER) is None:
+        by = f"the Python package {_DECODER} is not installed"
+        return diagnostics.TracingForbidden(by=by, advice=f"pip install {_DECODER}")
+    return None
 
 
 def check_command(path: str) -> Diagnostic | None:
