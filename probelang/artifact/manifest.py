@@ -23,7 +23,7 @@ from typing import Literal, TypeAlias
 
 from probelang.artifact.code import Automaton, Function, Handler, HistogramShape, Piece, Place, Type, Variable
 from probelang.artifact.limits import Limits
-from probelang.artifact.points import Point
+from probelang.artifact.points import Point, runs_in_kernel
 
 VERSION = 2
 STRING_HEADER = 8
@@ -187,3 +187,8 @@ class Manifest:
     words: tuple[tuple[str, int], ...]
     features: tuple[str, ...] = ()
     needs_targets: bool = False
+
+    @property
+    def has_process_probes(self) -> bool:
+        """Whether anything must be probed at all: begin, end and timers need no backend."""
+        return any(runs_in_kernel(probe.point) for probe in self.probes)

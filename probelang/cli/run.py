@@ -99,6 +99,10 @@ def start_session(
     from probelang.runtime.session import run as run_session
 
     options = run_options(given, features - frozenset(unwanted_features(given)), backend)
+    if backend == "ptrace" and artifact.manifest.has_process_probes:
+        from probelang.runtime.ptrace.supervise import supervise
+
+        supervise()
     with contextlib.ExitStack() as stack:
         path = given.last("-o")
         stream = open_output(path, stack)

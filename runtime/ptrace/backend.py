@@ -11,8 +11,6 @@ import time
 from collections.abc import Generator
 from types import FrameType
 
-from probelang.artifact.manifest import Manifest
-from probelang.artifact.points import runs_in_kernel
 from probelang.diag import CompileError
 from probelang.runtime.backend import Surroundings
 from probelang.runtime.memorystore import MemoryStore
@@ -47,7 +45,7 @@ class PtraceBackend:
 
     def attach(self, half: UserHalf) -> None:
         around, command = self._around, self._around.command
-        if not has_process_probes(around.manifest):
+        if not around.manifest.has_process_probes:
             return
         probes = compile_probes(around.manifest, half)
         tracer = Tracer(this_machine(), probes, around.services, around.signals, command)
@@ -102,10 +100,6 @@ class PtraceBackend:
 
     def close(self) -> None:
         self.stop()
-
-
-def has_process_probes(manifest: Manifest) -> bool:
-    return any(runs_in_kernel(probe.point) for probe in manifest.probes)
 
 
 def _ignore(number: int, frame: FrameType | None) -> None: ...
