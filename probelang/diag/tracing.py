@@ -221,7 +221,7 @@ class CommandLosesRights(Diagnostic):
     rights: str
 
     def title(self) -> str:
-        return f"`{self.path}` begins with {self.rights}, and would not get them while you trace it"
+        return f"`{self.path}` begins with {self.rights}, and would run without while you trace it"
 
     def help(self) -> str:
         return AS_ROOT
@@ -249,5 +249,5 @@ class ProgramWithoutRights(CompileWarning):
 
     def title(self) -> str:
         return (
-            f"`{self.path}` runs without {self.rights}, as it is traced (run as root to trace it with them)"
+            f"`{self.path}` runs without {self.rights}, because it is traced (not so when probelang runs as root)"
         )
