@@ -39,10 +39,15 @@ class Memory:
 
     __slots__ = ("_fd", "_pid")
 
-    def __init__(self, pid: int) -> None:
-        """Raises OSError."""
+    def __init__(self, pid: int, must_open: bool = True) -> None:
+        """Raises OSError where it cannot be opened, if it `must` be; otherwise nothing can be read or written then."""
         self._pid = pid
-        self._fd = os.open(f"/proc/{pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+        self._fd = -1
+        try:
+            self._fd = os.open(f"/proc/{pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            if must_open:
+                raise
 
     def read(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes. Raises MemoryFault."""

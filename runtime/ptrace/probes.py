@@ -10,7 +10,8 @@ A file is recognised by device and inode, under whatever name a process has mapp
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -54,12 +55,19 @@ class Places:
 
     entries: dict[int, list[EntrySite]] = field(default_factory=dict[int, list[EntrySite]])
     returns: dict[int, list[EntrySite]] = field(default_factory=dict[int, list[EntrySite]])
+    ordered: list[int] = field(default_factory=list[int])
     made: dict[tuple[int, tuple[EntrySite, ...]], CallSite] = field(
         default_factory=dict[tuple[int, "tuple[EntrySite, ...]"], CallSite]
     )
 
-    def offsets(self) -> list[int]:
-        return sorted({*self.entries, *self.returns})
+    def offsets_from(self, first: int, end: int) -> Iterator[int]:
+        """Ascending, of sites in one part of the file."""
+        if not self.ordered:
+            self.ordered = sorted({*self.entries, *self.returns})
+        for i in range(bisect_left(self.ordered, first), len(self.ordered)):
+            if self.ordered[i] >= end:
+                return
+            yield self.ordered[i]
 
 
 @dataclass(slots=True)
@@ -104,9 +112,7 @@ def _add_sites(
     found: dict[int, tuple[Site, ...]], process: Process, mapping: Mapping, places: Places
 ) -> None:
     end = mapping.offset + mapping.end - mapping.start
-    for offset in places.offsets():
-        if not mapping.offset <= offset < end:
-            continue
+    for offset in places.offsets_from(mapping.offset, end):
         address = mapping.start + offset - mapping.offset
         entries = [s for s in places.entries.get(offset, ()) if s.probe.is_for(process)]
         returns = tuple(s for s in places.returns.get(offset, ()) if s.probe.is_for(process))

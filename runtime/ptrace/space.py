@@ -11,12 +11,13 @@ After fork the child has a copy of all pages, breakpoints and slots included, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from probelang.runtime.ptrace.machine import Machine
-from probelang.runtime.ptrace.mappings import PAGE
+from probelang.runtime.ptrace.mappings import PAGE, Mapping
 from probelang.runtime.ptrace.memory import Memory
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Area:
 class Space:
     """`sites`: address -> what to do there, in order; every key has a breakpoint in memory. `originals`: the bytes under them.
     `slots`: address -> its slot. `left`: breakpoints that are gone, and the bytes now; a thread may have hit one just before.
-    `idle_returns`: return address that has a breakpoint -> hits since anyone last returned there."""
+    `idle_returns`: return address that has a breakpoint -> hits since anyone last returned there. `seen`: mappings of code when sites were last looked for."""
 
     memory: Memory
     machine: Machine
@@ -52,6 +53,7 @@ class Space:
     areas: list[Area] = field(default_factory=list[Area])
     left: dict[int, bytes] = field(default_factory=dict[int, bytes])
     idle_returns: dict[int, int] = field(default_factory=dict[int, int])
+    seen: frozenset[Mapping] = frozenset()
 
     def copy(self, memory: Memory) -> Space:
         """Of a child after fork."""
@@ -65,6 +67,7 @@ class Space:
             [Area(a.start, a.next, a.end) for a in self.areas],
             dict(self.left),
             dict(self.idle_returns),
+            self.seen,
         )
 
     # --------------------------------------------------------------------------------------- breakpoints
@@ -87,7 +90,7 @@ class Space:
         elif self.sites.pop(address, None) is not None:
             self._reset([address])
 
-    def set_sites(self, wanted: Mapping[int, Sites], gone: Iterable[int]) -> int:
+    def set_sites(self, wanted: Table[int, Sites], gone: Iterable[int]) -> int:
         """Adds new addresses, many at once; forgets those (`gone`) that are no longer mapped. How many could not be set."""
         for address in gone:
             self.sites.pop(address, None)
@@ -149,8 +152,12 @@ class Space:
                 failed.update(run)
                 continue
             for address in run:
-                self.originals[address] = before[address - start : address - start + 1]
-                self.left.pop(address, None)
+                original = before[address - start : address - start + 1]
+                if original == self.machine.breakpoint:
+                    failed.add(address)  # somebody else's, who gets the hits
+                else:
+                    self.originals[address] = original
+                    self.left.pop(address, None)
         return failed
 
     def _reset(self, addresses: list[int]) -> None:

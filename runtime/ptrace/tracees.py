@@ -125,14 +125,15 @@ class Tracees:
         return child
 
     def begin_program(self, thread: Thread) -> None:
-        """After exec: all threads but this one are gone, and it has the leader's id now. Raises OSError."""
+        """After exec: all threads but this one are gone, and it has the leader's id now. A program that may not be read goes on
+        without probes."""
         process = thread.process
         for other in [t for t in process.threads.values() if t is not thread]:
             self.forget(other)
         thread.returns, thread.is_interrupted, thread.is_ending = Returns(), False, False
         thread.retries.clear()
         process.leave_space()
-        process.memory = Memory(process.pid)
+        process.memory = Memory(process.pid, must_open=False)
         process.space = Space(process.memory, self._machine)
         process.executable = file_id(f"/proc/{process.pid}/exe")
 

@@ -13,6 +13,7 @@ Source: ptrace(2), "Stopped states" and following.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 
@@ -23,6 +24,7 @@ from probelang.runtime.ptrace.loader import loader_hook
 from probelang.runtime.ptrace.machine import CannotRelocate, Machine
 from probelang.runtime.ptrace.mappings import mapping_of, read_mappings
 from probelang.runtime.ptrace.probes import Probes
+from probelang.runtime.ptrace.refusals import setuid_warning
 from probelang.runtime.ptrace.release import SYSCALL_TRAP, Release, interrupt, restart_syscall
 from probelang.runtime.ptrace.sampling import Sampler
 from probelang.runtime.ptrace.sites import LOADER, RETURN_PLACE
@@ -66,6 +68,7 @@ class Tracer:
         self._waiter = Waiter()
         self._sampler = Sampler([], 0)
         self._is_running = False
+        self._programs: set[str] = set()  # that have been executed
 
     @property
     def next_sample_ns(self) -> int:
@@ -201,6 +204,10 @@ class Tracer:
         """Sets the sites of what is mapped now, and forgets those of what is no longer."""
         space = process.space
         mappings = read_mappings(process.pid)
+        code = frozenset(m for m in mappings if m.executable)
+        if code == space.seen:
+            return
+        space.seen = code
         wanted: dict[int, Sites] = self._probes.sites_in(process, mappings)
         if self._probes.places and (hook := loader_hook(process.pid, mappings)) is not None:
             wanted[hook] = (*wanted.get(hook, ()), LOADER)
@@ -289,9 +296,21 @@ class Tracer:
             if self._command is not None:
                 self._command.check_begun()
         if self._is_running:
+            self._warn_of_rights(process.pid)
             self._set_up(process)
             self._tell_begin(thread)
         self._resume(thread)
+
+    def _warn_of_rights(self, pid: int) -> None:
+        """A program with setuid has lost its rights by being traced."""
+        path = f"/proc/{pid}/exe"
+        with contextlib.suppress(OSError):
+            name = os.readlink(path)
+            if name not in self._programs:
+                self._programs.add(name)
+                warning = setuid_warning(path, name)
+                if warning is not None:
+                    self._services.warn(warning.title().encode("utf-8", "surrogateescape"))
 
     def _exits(self, thread: Thread) -> None:
         """Its memory is still there."""
