@@ -29,7 +29,7 @@ def names_of(mask: int) -> tuple[str, ...]:
 def own_capabilities(kind: str = "CapEff") -> int:
     """The mask of this process: CapEff what it may do, CapPrm what it could take. 0 where /proc is missing."""
     try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
             return next((int(line.split()[1], 16) for line in file if line.startswith(f"{kind}:")), 0)
     except OSError:
         return 0

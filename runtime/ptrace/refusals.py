@@ -31,8 +31,8 @@ from probelang.runtime.ptrace.supervise import own_pids
 from probelang.runtime.ptrace.trial import trace_a_child
 
 _PROC = Path("/proc")
-_YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
-_DENY_PTRACE = Path("/sys/fs/selinux/booleans/deny_ptrace")
+YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
+DENY_PTRACE = Path("/sys/fs/selinux/booleans/deny_ptrace")
 _DECODER = "iced_x86"
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD, include/linux/sched.h
 
@@ -110,7 +110,7 @@ def setuid_warning(path: str, name: str = "") -> Diagnostic | None:
 def yama_scope() -> int:
     """kernel.yama.ptrace_scope; 0 where there is no Yama."""
     try:
-        return int(_YAMA.read_text())
+        return int(YAMA.read_text())
     except (OSError, ValueError):
         return 0
 
@@ -152,7 +152,7 @@ def _nothing_here(target: _Target, error: OSError) -> Diagnostic | None:
 
 
 def _sandbox(error: OSError) -> Diagnostic:
-    if _is_set(_DENY_PTRACE):
+    if _is_set(DENY_PTRACE):
         return diagnostics.TracingForbidden(
             by="SELinux forbids it (deny_ptrace is on)", advice="allow it: sudo setsebool deny_ptrace off"
         )

@@ -69,7 +69,7 @@ def _owners(status: os.stat_result) -> str:
 def _is_mapped(table: str, number: int) -> bool:
     """Whether a user or group exists in our user namespace; setuid to another one is ignored."""
     try:
-        with open(f"/proc/self/{table}", encoding="ascii") as file:
+        with open(f"/proc/self/{table}", encoding="utf-8") as file:
             ranges = [[int(word) for word in line.split()] for line in file]
     except OSError:
         return True

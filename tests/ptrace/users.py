@@ -1,0 +1,104 @@
+"""Processes of other users, for tests that root runs: what an ordinary user is refused, the kernel itself is to refuse.
+
+as_user(lambda: os.getuid())           ->  65534, computed in a child of that user and without capabilities
+with waiting(lambda: os.setuid(65534)) as pid: ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pickle
+import signal
+import struct
+import sys
+import traceback
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TypeVar, cast
+
+USER, GROUP = 65534, 65534
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 4, 38, 22
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
+
+T = TypeVar("T")
+
+
+def let_everybody_in(path: Path) -> None:
+    """Opens the folders that the tests have made."""
+    for folder in (path, *path.parents):
+        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o111)
+
+
+def become_user(uid: int = USER, gid: int = GROUP) -> None:
+    """Without capabilities; dumpable again, as after an exec."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    set_dumpable(True)
+
+
+def set_dumpable(on: bool) -> None:
+    _libc.prctl(_PR_SET_DUMPABLE, int(on), 0, 0, 0)
+
+
+def give_up_new_rights() -> None:
+    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def forbid_ptrace() -> None:
+    """By a seccomp filter, as Docker did: EPERM. Source: linux/filter.h, linux/seccomp.h; ptrace is 101 on x86_64."""
+    give_up_new_rights()
+    rows = ((0x20, 0, 0, 0), (0x15, 0, 1, 101), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000))
+    program = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *row) for row in rows))
+    header = ctypes.create_string_buffer(struct.pack("<HxxxxxxQ", len(rows), ctypes.addressof(program)))
+    assert _libc.prctl(_PR_SET_SECCOMP, 2, ctypes.addressof(header), 0, 0) == 0
+
+
+def as_user(compute: Callable[[], T], before: Callable[[], None] | None = None) -> T:
+    """`before` is called with the rights of whoever runs the test."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reading)
+            (before or become_user)()
+            os.write(writing, pickle.dumps(compute()))
+        except BaseException:  # noqa: BLE001 (a child must not go on with the tests)
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as file:
+        data = file.read()
+    os.waitpid(pid, 0)
+    assert data, "the child failed"
+    return cast(T, pickle.loads(data))
+
+
+@contextlib.contextmanager
+def waiting(prepare: Callable[[], None]) -> Generator[int]:
+    """A process that has called `prepare` and waits."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            prepare()
+            os.write(writing, b"x")
+            while True:
+                signal.pause()
+        finally:
+            os._exit(1)
+    os.close(writing)
+    try:
+        assert os.read(reading, 1) == b"x"
+        yield pid
+    finally:
+        os.close(reading)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
