@@ -24,6 +24,7 @@ from tests.ptrace.users import (
     as_user,
     become_user,
     forbid_ptrace,
+    in_container,
     let_everybody_in,
     set_dumpable,
     waiting,
@@ -151,6 +152,14 @@ def test_a_program_that_protects_itself(requires: Requires) -> None:
 
     with waiting(prepare) as pid:
         assert refusal_for_user(pid) == diagnostics.ProtectedProcess(pid=pid)
+
+
+def test_a_program_in_a_container_of_somebody_else(requires: Requires) -> None:
+    requires("root")
+    if not Path("/proc/self/ns/user").exists():
+        pytest.skip("no user namespaces")
+    with in_container() as pid:
+        assert refusal_for_user(pid) == diagnostics.InContainer(pid=pid)
 
 
 # ------------------------------------------------------------------------------------------- nothing is allowed

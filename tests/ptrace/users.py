@@ -18,8 +18,11 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TypeVar, cast
 
+import pytest
+
 USER, GROUP = 65534, 65534
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 4, 38, 22
+_CLONE_NEWUSER, _CLONE_NEWPID = 0x10000000, 0x20000000
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
 
@@ -102,3 +105,41 @@ def waiting(prepare: Callable[[], None]) -> Generator[int]:
         os.close(reading)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+@contextlib.contextmanager
+def in_container(uid: int = USER) -> Generator[int]:
+    """A process with user and pid namespaces that root has made: root inside, `uid` outside. Source: user_namespaces(7)."""
+    reading, writing = os.pipe()
+    held, release = os.pipe()
+    outer = os.fork()
+    if outer == 0:
+        try:
+            os.write(writing, b"x" if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWPID) == 0 else b"-")
+            os.read(held, 1)
+            os.setresgid(0, 0, 0)
+            os.setresuid(0, 0, 0)
+            set_dumpable(True)
+            inner = os.fork()  # the first in its pid namespace
+            if inner == 0:
+                os.write(writing, b"x")
+                signal.pause()
+            os.waitpid(inner, 0)
+        finally:
+            os._exit(0)
+    if os.read(reading, 1) != b"x":
+        os.kill(outer, signal.SIGKILL)
+        os.waitpid(outer, 0)
+        pytest.skip("may not make namespaces")
+    for table in ("uid_map", "gid_map"):
+        Path(f"/proc/{outer}/{table}").write_text(f"0 {uid} 1\n")
+    os.write(release, b"x")
+    assert os.read(reading, 1) == b"x"
+    inner = int(Path(f"/proc/{outer}/task/{outer}/children").read_text())
+    try:
+        yield inner
+    finally:
+        os.kill(inner, signal.SIGKILL)
+        os.waitpid(outer, 0)
+        for fd in (reading, writing, held, release):
+            os.close(fd)
