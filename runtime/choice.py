@@ -9,6 +9,7 @@ uprobes CAP_SYS_ADMIN.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +23,8 @@ from probelang.runtime.capabilities import (
 )
 from probelang.runtime.features import FEATURES, Feature
 from probelang.runtime.targets import sees_all_processes
+
+_INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO, include/linux/proc_ns.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,14 @@ def _why_no_programs() -> str:
 
 
 def may_use_bpf() -> bool:
-    """By the capabilities of this process; the kernel may refuse all the same."""
-    own = own_capabilities()
+    """By the capabilities of this process, which count only outside of user namespaces; the kernel may refuse all the same."""
+    own = own_capabilities() if in_initial_user_namespace() else 0
     return bool(own >> CAP_SYS_ADMIN & 1 or own >> CAP_BPF & own >> CAP_PERFMON & 1)
+
+
+def in_initial_user_namespace() -> bool:
+    """Not so in containers that an ordinary user has started."""
+    try:
+        return os.stat("/proc/self/ns/user").st_ino == _INITIAL_USER_NAMESPACE
+    except OSError:
+        return True

@@ -21,7 +21,7 @@ from probelang.runtime.capabilities import (
     CAP_SYS_PTRACE,
     has_capability,
 )
-from probelang.runtime.choice import choose_backend, may_use_bpf
+from probelang.runtime.choice import choose_backend, in_initial_user_namespace, may_use_bpf
 from probelang.runtime.features import FEATURES, has
 from probelang.runtime.kernelbtf import VMLINUX
 from probelang.runtime.ptrace.refusals import check_machine, explain_general_refusal, yama_scope
@@ -115,6 +115,11 @@ def _kernel() -> Finding:
 
 
 def _privileges() -> Finding:
+    if not in_initial_user_namespace():
+        return Finding(
+            "privileges", State.MISSING, "in a user namespace, whose capabilities mean nothing to BPF",
+            "for BPF run as root outside of it",
+        )  # fmt: skip
     if has_capability(CAP_SYS_ADMIN):
         return Finding("privileges", State.OK, "CAP_SYS_ADMIN")
     if has_capability(CAP_BPF) and has_capability(CAP_PERFMON):

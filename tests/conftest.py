@@ -37,6 +37,14 @@ Run = Callable[..., Result]
 Compile = Callable[..., Path]
 
 
+def is_root() -> bool:
+    """Not only in a container, and with what makes root of it."""
+    from probelang.runtime.capabilities import CAP_SYS_ADMIN, has_capability
+    from probelang.runtime.choice import in_initial_user_namespace
+
+    return os.geteuid() == 0 and has_capability(CAP_SYS_ADMIN) and in_initial_user_namespace()
+
+
 @pytest.fixture(scope="session")
 def kernel_features() -> frozenset[str]:
     """Those of the kernel, and what else a user may or may not: `root`, `ptrace`."""
@@ -44,7 +52,7 @@ def kernel_features() -> frozenset[str]:
     from probelang.runtime.ptrace.trial import trace_a_child
 
     found = detect()
-    if os.geteuid() == 0:
+    if is_root():
         found |= {"root"}
     if trace_a_child() is None:
         found |= {"ptrace"}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TIMEOUT_S, Compile, Result, Run
+from tests.conftest import TIMEOUT_S, Compile, Result, Run, is_root
 from tests.ptrace.users import let_everybody_in
 
 ROOT = Path(__file__).parent.parent.parent
@@ -49,7 +49,7 @@ def steps(compile_c: Compile) -> str:
 @pytest.fixture
 def user_prefix(requires: Callable[..., None]) -> tuple[str, ...]:
     requires("ptrace")
-    return AS_USER if os.geteuid() == 0 else ()
+    return AS_USER if is_root() else ()
 
 
 @pytest.fixture

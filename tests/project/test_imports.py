@@ -49,10 +49,12 @@ FOREIGN = {
     "lark": {"parse"},
     "elftools": {"dwarf"},
     "llvmlite": {"llvm"},
-    "iced_x86": {"sites", "dwarf"},
+    "iced_x86": {"sites", "dwarf", "runtime"},
     "bcc": {"runtime"},
 }
 ONE_MODULE = {"bcc"}
+RUNTIME_MODULES = {"iced_x86": "runtime/ptrace/x86_64.py"}
+"""A tracer moves instructions, so one module of the runtime decodes them, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,12 @@ def test_foreign_libraries_live_behind_one_package(library: str) -> None:
     assert {i.package for i in users} <= FOREIGN[library], [f"{i.file}:{i.line}" for i in users]
     if library in ONE_MODULE:
         assert len({i.file for i in users}) <= 1
+
+
+@pytest.mark.parametrize("library", RUNTIME_MODULES)
+def test_of_the_runtime_one_module_may_use_them(library: str) -> None:
+    users = {i.file for i in IMPORTS if i.name.split(".")[0] == library and i.package == "runtime"}
+    assert users <= {RUNTIME_MODULES[library]}
 
 
 def test_nothing_else_foreign_is_used() -> None:

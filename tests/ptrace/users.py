@@ -20,6 +20,8 @@ from typing import TypeVar, cast
 
 import pytest
 
+from tests.conftest import is_root
+
 USER, GROUP = 65534, 65534
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 4, 38, 22
 _CLONE_NEWUSER, _CLONE_NEWPID = 0x10000000, 0x20000000
@@ -38,7 +40,7 @@ def let_everybody_in(path: Path) -> None:
 
 def become_user(uid: int = USER, gid: int = GROUP) -> None:
     """Without capabilities; dumpable again, as after an exec."""
-    if os.geteuid() == 0:
+    if is_root():
         os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +10,7 @@ from probelang.runtime import choice
 from probelang.runtime.capabilities import names_of
 from probelang.runtime.choice import Choice, choose_backend
 from probelang.runtime.features import FEATURES
+from tests.conftest import is_root
 from tests.ptrace.users import as_user
 
 ALL = frozenset(FEATURES)
@@ -52,7 +52,7 @@ def test_names_of_capabilities() -> None:
 
 
 def test_an_ordinary_user_may_not_use_bpf(requires: Callable[..., None]) -> None:
-    if os.geteuid():
+    if not is_root():
         assert not choice.may_use_bpf()
     else:
         requires("ring_buffer")
