@@ -57,7 +57,7 @@ def as_user(user_prefix: tuple[str, ...], tmp_path: Path) -> Run:
     """The command line, run by somebody without any right to BPF."""
 
     def run(*words: str) -> Result:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
         command = [*user_prefix, sys.executable, "-m", "probelang", *words]
         done = subprocess.run(
             command,
