@@ -246,6 +246,9 @@ class Session:
         """Of a handler that runs here; the kernel counts its own."""
         self._user_errors += 1
         self._report_error(message, at)
+        limits = self._manifest.limits
+        if not limits.suppress_errors and self._user_errors > limits.errors:
+            self._services.exit()  # at once: no other handler runs
 
     def _errors(self, backend: Backend) -> int:
         return self._user_errors + backend.errors

@@ -18,6 +18,7 @@ from probelang.dwarf.binary import Binary
 from probelang.dwarf.functions import Function, find_functions, is_pattern, similar_functions
 from probelang.dwarf.image import BinaryError
 from probelang.dwarf.plt import Slot, find_slots
+from probelang.options import Backend
 from probelang.resolve.families import component_text
 from probelang.sites import Refusal, enclosing_function, find_boundary, judge, judge_return
 from probelang.source import Span
@@ -27,10 +28,11 @@ SHOWN_IMPLEMENTATIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class FileTarget:
-    """A file that a point is about; `text`: the point so far, as pp() shows it."""
+    """A file that a point is about; `text`: the point so far, as pp() shows it. `backend`: who sets the probes."""
 
     binary: Binary
     text: str
+    backend: Backend = "kernel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +54,14 @@ def function_sites(file: FileTarget, pattern: str | int, suffix: str, span: Span
     if not found:
         raise BinaryError(_no_function(file.binary, pattern, suffix))
     is_return = suffix.startswith(".return")
-    kept, refused = _sift(file.binary, found, is_return)
+    kept, refused = _sift(file, found, is_return)
     if refused and not kept and not is_pattern(pattern):
         function, refusal = refused[0]
         raise BinaryError(target.UnsafeSite(name=function.name, path=file.binary.path, reason=refusal.reason))
     warnings = _skipped(file.binary, refused, span)
     if not is_pattern(pattern):
         warnings += tuple(_indirect(file.binary, f, span) for f in kept if f.indirect)
-    if is_return and kept and file.binary.throws:
+    if is_return and kept and file.binary.throws and file.backend == "kernel":
         warnings += (target.ExceptionsPass(span=span, path=file.binary.path),)
     sites = tuple(_site(file, f, suffix) for f in kept)
     return Sites(sites, warnings, tuple(kept))
@@ -81,7 +83,7 @@ def slot_sites(file: FileTarget, pattern: str | None, is_return: bool, span: Spa
     refused: list[tuple[Function, Refusal]] = []
     for slot in found:
         function = Function(slot.name, slot.symbol, slot.address, slot.offset, 0, False, False)
-        refusal = _judge(file.binary, function, is_return)
+        refusal = _judge(file, function, is_return)
         if refusal is None:
             kept.append(_slot_site(file, slot, is_return))
         else:
@@ -103,7 +105,7 @@ def _address_site(file: FileTarget, address: int, suffix: str, span: Span) -> Si
     if function is None or offset is None:
         raise BinaryError(target.NoFunctionAtAddress(address=address, path=binary.path))
     name = function.name or f"{function.start:#x}"
-    refusal = find_boundary(binary, address) or judge(binary, address)
+    refusal = find_boundary(binary, address) or judge(binary, address, file.backend)
     if refusal is None and suffix.startswith(".return"):
         if function.start != address:
             refusal = Refusal(f"it is not the entry of `{name}`, and only whole functions return")
@@ -112,7 +114,7 @@ def _address_site(file: FileTarget, address: int, suffix: str, span: Span) -> Si
             own = [f for f in known if f.address == address] or [
                 Function(name, name, address, offset, 0, False, False)
             ]
-            refusal = judge_return(binary, own[0])
+            refusal = judge_return(binary, own[0], file.backend)
     if refusal is not None:
         raise BinaryError(target.UnsafeSite(name=f"{address:#x}", path=binary.path, reason=refusal.reason))
     text = f"{file.text}.function({address:#x}){suffix}"
@@ -120,12 +122,12 @@ def _address_site(file: FileTarget, address: int, suffix: str, span: Span) -> Si
 
 
 def _sift(
-    binary: Binary, functions: tuple[Function, ...], is_return: bool
+    file: FileTarget, functions: tuple[Function, ...], is_return: bool
 ) -> tuple[list[Function], list[tuple[Function, Refusal]]]:
     kept: list[Function] = []
     refused: list[tuple[Function, Refusal]] = []
     for function in functions:
-        refusal = _judge(binary, function, is_return)
+        refusal = _judge(file, function, is_return)
         if refusal is None:
             kept.append(function)
         else:
@@ -133,8 +135,9 @@ def _sift(
     return kept, refused
 
 
-def _judge(binary: Binary, function: Function, is_return: bool) -> Refusal | None:
-    return judge(binary, function.address) or (judge_return(binary, function) if is_return else None)
+def _judge(file: FileTarget, function: Function, is_return: bool) -> Refusal | None:
+    refusal = judge(file.binary, function.address, file.backend)
+    return refusal or (judge_return(file.binary, function, file.backend) if is_return else None)
 
 
 def _skipped(

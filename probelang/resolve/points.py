@@ -190,7 +190,7 @@ def _code(head: syntax.Component, rest: tuple[syntax.Component, ...], env: Env) 
     for process in processes:
         for path, text in _files(process, library, env):
             try:
-                sites = _sites(FileTarget(env.host.open(path), text), code)
+                sites = _sites(FileTarget(env.host.open(path), text, env.options.backend), code)
             except BinaryError as error:
                 failures.append(respan(error.diagnostic, _blamed(error.diagnostic, head, library, code)))
                 continue

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from probelang.dwarf.binary import Binary
 from probelang.dwarf.functions import Function
+from probelang.options import Backend
 from probelang.sites.opcodes import PLAIN, classify
 
 LONGEST_INSTRUCTION = 15
@@ -37,11 +38,14 @@ class Refusal:
     reason: str
 
 
-def judge(binary: Binary, address: int) -> Refusal | None:
-    """None where a probe can stand on the instruction at `address`, which must be an instruction's first byte."""
+def judge(binary: Binary, address: int, backend: Backend = "kernel") -> Refusal | None:
+    """None where a probe can stand on the instruction at `address`, which must be an instruction's first byte. What the kernel
+    cannot bear matters only to probes that the kernel sets."""
     offset = binary.image.offset_of(address)
     if offset is None:
         return Refusal("its code is not in the file")
+    if backend == "ptrace":
+        return None
     code = binary.image.data[offset : offset + LONGEST_INSTRUCTION]
     if code and (code[0] in PLAIN or code.startswith(ENDBR64)):
         return None
@@ -49,15 +53,14 @@ def judge(binary: Binary, address: int) -> Refusal | None:
     return Refusal(reason) if reason else None
 
 
-def judge_return(binary: Binary, function: Function) -> Refusal | None:
-    """None where the return of `function` can be probed, its entry aside."""
+def judge_return(binary: Binary, function: Function, backend: Backend = "kernel") -> Refusal | None:
+    """None where the return of `function` can be probed, its entry aside. Only the kernel's return probes change the stack."""
     if binary.go:
-        return Refusal(
-            "it is made by the Go compiler, whose stacks move, and a return probe would crash the program"
-        )
+        harm = "a return probe would crash the program" if backend == "kernel" else "returns would be missed"
+        return Refusal(f"it is made by the Go compiler, whose stacks move, and {harm}")
     names = (function.symbol, *function.aliases)
     if function.address == binary.image.entry or any(NO_RETURN_ADDRESS.fullmatch(name) for name in names):
         return Refusal("it is not entered by a call, so it has no return that could be probed")
-    if any(USES_RETURN_ADDRESS.fullmatch(name) for name in names):
+    if backend == "kernel" and any(USES_RETURN_ADDRESS.fullmatch(name) for name in names):
         return Refusal("it uses its return address, which a return probe replaces")
     return None

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parse": {*FACTS, "options", "syntax"},
     "library": {*FACTS, "options", "syntax", "parse"},
     "dwarf": {*FACTS},
-    "sites": {*FACTS, "dwarf"},
+    "sites": {*FACTS, "options", "dwarf"},
     "resolve": {*FACTS, "options", "syntax", "parse", "library", "dwarf", "sites", "resolved", "builtins"},
     "check": {*FACTS, "options", "syntax", "resolved", "typed", "builtins", "regex"},
     "layout": {*FACTS, "options", "typed", "builtins"},
