@@ -248,6 +248,4 @@ class ProgramWithoutRights(CompileWarning):
     rights: str
 
     def title(self) -> str:
-        return (
-            f"`{self.path}` runs without {self.rights}, because it is traced (not so when probelang runs as root)"
-        )
+        return f"`{self.path}` runs without {self.rights}, because it is traced (not so when probelang runs as root)"
