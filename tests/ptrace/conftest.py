@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Compile
+from tests.conftest import MISSING, Compile
 
 TARGETS = Path(__file__).parent / "targets"
 ROOT = Path(__file__).parents[2]
@@ -119,3 +121,20 @@ def ways_out(compile_c: Compile) -> Path:
 @pytest.fixture(scope="session")
 def spinner(compile_c: Compile) -> Path:
     return compile_c(TARGETS / "spinner.c", "-O1", "-pthread", name="ptrace_spinner")
+
+
+@pytest.fixture
+def installed(request: pytest.FixtureRequest) -> Callable[..., Path]:
+    """`installed("java")`: where it is; without it the test is skipped by that name. More words: folders to look in, as patterns."""
+
+    def find(name: str, *folders: str) -> Path:
+        found = shutil.which(name)
+        places = [Path(found)] if found else []
+        for pattern in folders:
+            places += sorted(Path("/").glob(f"{pattern.removeprefix('/')}/{name}"))
+        if not places:
+            request.config.stash.setdefault(MISSING, Counter())[name] += 1
+            pytest.skip(f"needs {name}")
+        return places[-1]
+
+    return find
