@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TIMEOUT_S, Compile, Result, Run, is_root
-from tests.ptrace.users import let_everybody_in
+from tests.ptrace.users import open_folder
 
 ROOT = Path(__file__).parent.parent.parent
 USER = 65534
@@ -40,10 +41,10 @@ NOTE = "using ptrace: only the processes of -c or -x are probed, and each hit st
 
 
 @pytest.fixture
-def steps(compile_c: Compile) -> str:
-    path = compile_c(SOURCE, "-O1", name="backend_steps")
-    let_everybody_in(path.parent)
-    return str(path)
+def steps(compile_c: Compile) -> Generator[str]:
+    """A program that counts its own work, where everybody can run it."""
+    with open_folder() as folder:
+        yield str(shutil.copy(compile_c(SOURCE, "-O1", name="backend_steps"), folder))
 
 
 @pytest.fixture
@@ -181,14 +182,12 @@ def test_the_process_of_another_user(as_user: Run, steps: str, requires: Callabl
     assert f"process {pid} cannot be traced: it belongs to `root`" in result.stderr
 
 
-def test_a_setuid_command(as_user: Run, compile_c: Compile, requires: Callable[..., None]) -> None:
+def test_a_setuid_command(as_user: Run, steps: str, requires: Callable[..., None]) -> None:
     requires("root")
-    program = compile_c(SOURCE, "-O1", name="setuid_steps")
-    let_everybody_in(program.parent)
-    program.chmod(0o4755)
-    if os.statvfs(program).f_flag & os.ST_NOSUID:
+    os.chmod(steps, 0o4755)
+    if os.statvfs(steps).f_flag & os.ST_NOSUID:
         pytest.skip("the file system of temporary files is mounted nosuid")
-    result = as_user("-w", "-c", str(program), "-e", COUNTING)
+    result = as_user("-w", "-c", steps, "-e", COUNTING)
     assert result.status == 3 and "begins with the rights of `root`" in result.stderr
     assert "work=" not in result.stderr  # it was not started
 

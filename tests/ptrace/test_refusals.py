@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from tests.ptrace.users import (
     become_user,
     forbid_ptrace,
     in_container,
-    let_everybody_in,
+    open_folder,
     set_dumpable,
     waiting,
 )
@@ -181,16 +181,21 @@ def test_a_child_can_be_traced() -> None:
     assert as_user(trace_a_child) is None
 
 
+@pytest.fixture
+def folder() -> Generator[Path]:
+    with open_folder() as path:
+        yield path
+
+
 def fake_setting(monkeypatch: pytest.MonkeyPatch, path: Path, name: str, value: str) -> None:
-    let_everybody_in(path)
     setting = path / name
     setting.write_text(value)
     monkeypatch.setattr(refusals, name, setting)
 
 
 @pytest.mark.parametrize("scope", [1, 2, 3])
-def test_yama_is_named_with_its_scope(scope: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    fake_setting(monkeypatch, tmp_path, "YAMA", f"{scope}\n")
+def test_yama_is_named_with_its_scope(scope: int, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    fake_setting(monkeypatch, folder, "YAMA", f"{scope}\n")
     refused = PermissionError(errno.EPERM, "Operation not permitted")
     with waiting(become_user) as pid:
         found = as_user(lambda: explain_refusal(pid, refused))
@@ -198,16 +203,16 @@ def test_yama_is_named_with_its_scope(scope: int, monkeypatch: pytest.MonkeyPatc
 
 
 def test_another_user_is_named_before_yama(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, requires: Requires
+    monkeypatch: pytest.MonkeyPatch, folder: Path, requires: Requires
 ) -> None:
     requires("root")
-    fake_setting(monkeypatch, tmp_path, "YAMA", "1\n")
+    fake_setting(monkeypatch, folder, "YAMA", "1\n")
     with waiting(lambda: become_user(OTHER_USER)) as pid:
         assert isinstance(refusal_for_user(pid), diagnostics.OtherUsersProcess)
 
 
-def test_selinux_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    fake_setting(monkeypatch, tmp_path, "DENY_PTRACE", "1 1")
+def test_selinux_is_named(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    fake_setting(monkeypatch, folder, "DENY_PTRACE", "1 1")
     found = explain_general_refusal(PermissionError(errno.EACCES, "Permission denied"))
     assert "SELinux" in found.title() and "setsebool" in found.help()
 
@@ -222,10 +227,9 @@ def test_a_reason_that_nobody_knows_is_told_as_the_kernel_does() -> None:
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Path:
-    """A copy of `id`, in a folder that everybody may enter."""
-    let_everybody_in(tmp_path)
-    path = tmp_path / "copy"
+def program(folder: Path) -> Path:
+    """A copy of `id`."""
+    path = folder / "copy"
     shutil.copy(shutil.which("id") or "/usr/bin/id", path)
     if os.statvfs(path).f_flag & os.ST_NOSUID:
         pytest.skip("the file system of temporary files is mounted nosuid")

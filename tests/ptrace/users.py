@@ -13,6 +13,7 @@ import pickle
 import signal
 import struct
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -31,11 +32,13 @@ _libc.prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
 T = TypeVar("T")
 
 
-def let_everybody_in(path: Path) -> None:
-    """Opens the folders that the tests have made."""
-    for folder in (path, *path.parents):
-        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o111)
+@contextlib.contextmanager
+def open_folder() -> Generator[Path]:
+    """A new folder that everybody may enter; pytest closes its own each time that it starts."""
+    with tempfile.TemporaryDirectory(prefix="probelang-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 def become_user(uid: int = USER, gid: int = GROUP) -> None:
