@@ -7,7 +7,7 @@ wording is in `title()`, `label()` and `help()`. A phase collects all independen
     class UnknownName(Diagnostic): code = "E0201"; name: str; similar: tuple[str, ...] = ()
 
 Codes: E01xx source and syntax, E02xx names and probe points, E03xx types, E04xx targets (files, symbols,
-sites), E05xx limits of the kernel half, E06xx run time and machine; W.... the same for warnings.
+sites), E05xx limits of the kernel half, E06xx run time and machine; W.... the same for warnings, N.... for notes.
 The modules of this package hold the classes, by phase. Nothing here knows how a phase works.
 """
 

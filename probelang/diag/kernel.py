@@ -15,7 +15,7 @@ class CallsTooDeep(Diagnostic):
         return "calls and foreach loops nest too deep for the kernel"
 
     def help(self) -> str:
-        return "a process probe can nest about five foreach loops and functions with loops; move work to a timer or end probe"
+        return "a process probe can nest about five foreach loops and functions with loops; move work to a timer or end probe, or use --backend ptrace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -445,6 +445,8 @@ class BadOperand(TypeDiagnostic):
 
 # ------------------------------------------------------------------------------- limits of the kernel half
 
+_ELSEWHERE = "move it to a timer or end probe, which run in user space; with --backend ptrace all probes do"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SortedForeachInProbe(TypeDiagnostic):
@@ -460,7 +462,7 @@ class SortedForeachInProbe(TypeDiagnostic):
         return f"a {how} `foreach` over `{self.array}` cannot run in a process probe"
 
     def help(self) -> str:
-        return "move it to a timer or end probe, which run in user space"
+        return _ELSEWHERE
 
     def related(self) -> tuple[tuple[Span, str], ...]:
         return ((self.inner, "the loop is here"),) if self.inner else ()
@@ -477,7 +479,7 @@ class BuiltinNotInKernel(TypeDiagnostic):
         return f"`{self.name}` cannot be used in a process probe"
 
     def help(self) -> str:
-        return self.advice or "move it to a timer or end probe, which run in user space"
+        return self.advice or _ELSEWHERE
 
     def related(self) -> tuple[tuple[Span, str], ...]:
         return ((self.inner, "called here"),) if self.inner else ()
