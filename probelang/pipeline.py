@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probelang.artifact.points import runs_in_kernel
+from probelang.artifact.points import is_process_point
 from probelang.diag import CompileError, Diagnostic, InternalError
 from probelang.options import Options
 from probelang.source import SourceFile
@@ -154,7 +154,7 @@ def prepare_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -
     """What a session needs: an object only where programs in the kernel are to run, else no code."""
     checked = type_source(source, options, hooks)
     wants_code = any(hooks.wants(stage) for stage in KERNEL_STAGES)
-    has_programs = options.backend == "kernel" and any(runs_in_kernel(p.point) for p in checked.probes)
+    has_programs = options.backend == "kernel" and any(is_process_point(p.point) for p in checked.probes)
     if wants_code or has_programs:
         return _compile(checked, source, options, hooks)
     return Artifact(b"", _interpret(checked, source, options, hooks))

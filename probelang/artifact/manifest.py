@@ -23,7 +23,7 @@ from typing import Literal, TypeAlias
 
 from probelang.artifact.code import Automaton, Function, Handler, HistogramShape, Piece, Place, Type, Variable
 from probelang.artifact.limits import Limits
-from probelang.artifact.points import Point, runs_in_kernel
+from probelang.artifact.points import Point, is_process_point
 
 VERSION = 2
 STRING_HEADER = 8
@@ -191,4 +191,4 @@ class Manifest:
     @property
     def has_process_probes(self) -> bool:
         """Whether anything must be probed at all: begin, end and timers need no backend."""
-        return any(runs_in_kernel(probe.point) for probe in self.probes)
+        return any(is_process_point(probe.point) for probe in self.probes)

@@ -2,7 +2,7 @@
 
     process("/bin/x").function("f*").return  ->  FunctionPoint(sites=(Site(...), Site(...)), is_return=True, ...)
 
-The kernel half runs handlers of FunctionPoint, ProcessPoint, SyscallPoint and ProfilePoint; the user half those of
+The kernel half (or a tracer) runs handlers of FunctionPoint, ProcessPoint, SyscallPoint and ProfilePoint; the user half those of
 LifecyclePoint and TimerPoint.
 """
 
@@ -93,6 +93,6 @@ class SyscallPoint:
 Point: TypeAlias = LifecyclePoint | TimerPoint | ProfilePoint | FunctionPoint | ProcessPoint | SyscallPoint
 
 
-def runs_in_kernel(point: Point) -> bool:
-    """Which half runs the handlers of this point."""
+def is_process_point(point: Point) -> bool:
+    """Whether it happens in a process: then the kernel half runs its handlers, or the tracer. The others are the user half's."""
     return not isinstance(point, LifecyclePoint | TimerPoint)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from probelang import typed
 from probelang.artifact import code
-from probelang.artifact.points import runs_in_kernel
+from probelang.artifact.points import is_process_point
 from probelang.builtins import Builtin
 from probelang.check import mistakes
 from probelang.check.code_walk import Node, inside, roots
@@ -110,7 +110,7 @@ def _closure(chain: tuple[int, ...], functions: list[_Summary]) -> list[int]:
 
 
 def _half(probe: typed.Probe, backend: Backend) -> _Half:
-    is_process = runs_in_kernel(probe.point)
+    is_process = is_process_point(probe.point)
     return _Half(is_process and backend == "kernel", is_process)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from probelang.artifact.manifest import Manifest, ProbeSpec
-from probelang.artifact.points import FunctionPoint, ProcessPoint, SyscallPoint, runs_in_kernel
+from probelang.artifact.points import FunctionPoint, ProcessPoint, SyscallPoint, is_process_point
 from probelang.cli.arguments import Given, UsageError
 from probelang.cli.messages import Messages
 from probelang.diag import CompileError, Diagnostic
@@ -54,7 +54,7 @@ def check_session(
 ) -> Backend:
     """Before a session begins: the backend for it. Raises CompileError where that will not do, and says when it was nobody's wish.
     `command`: the file that -c runs."""
-    probes = [p for p in manifest.probes if runs_in_kernel(p.point)]
+    probes = [p for p in manifest.probes if is_process_point(p.point)]
     if not probes:
         return "ptrace"  # of nothing
     mistake = _mistake(probes, given, choice, command)

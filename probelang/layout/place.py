@@ -28,7 +28,7 @@ from probelang.artifact.points import (
     ProcessPoint,
     ProfilePoint,
     SyscallPoint,
-    runs_in_kernel,
+    is_process_point,
 )
 from probelang.builtins.table import overloads
 from probelang.diag import CompileError, Diagnostic
@@ -54,13 +54,13 @@ def lay_out(program: typed.Program, options: Options) -> Program:
     used = usage(program)
     sites, firsts = number_sites(program)
     storages, maps, size, sequences = place_variables(program, options, used, sites)
-    handlers = [list(handler_nodes(p.handler)) for p in program.probes if runs_in_kernel(p.point)]
+    handlers = [list(handler_nodes(p.handler)) for p in program.probes if is_process_point(p.point)]
     clones, called, levels = make_clones(program, storages, options.limits.nesting, handlers)
     check_levels(program, clones, dict(called), levels)
     kernel = tuple(
         kernel_probe(program, i, firsts[i], storages, clones, dict(called), options)
         for i, p in enumerate(program.probes)
-        if runs_in_kernel(p.point)
+        if is_process_point(p.point)
     )
     kernel = unique_sections(kernel)
     written = tuple(sorted((used.user.writes | used.user.deletes) & used.kernel.all))
@@ -291,7 +291,7 @@ def check_levels(
     found: list[Diagnostic] = []
     calls: dict[int, int | None] = dict(called)
     for probe in program.probes:
-        if runs_in_kernel(probe.point):
+        if is_process_point(probe.point):
             handler = probe.handler
             depth = levels_of((handler.armed, handler.when, handler.body), calls, list(clones), levels)
             if 1 + depth > MAX_LEVELS:

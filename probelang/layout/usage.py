@@ -28,7 +28,7 @@ from probelang.artifact.code import (
     Step,
     Try,
 )
-from probelang.artifact.points import TimerPoint, runs_in_kernel
+from probelang.artifact.points import TimerPoint, is_process_point
 from probelang.layout.walk import Node, handler_nodes, nodes
 
 
@@ -127,7 +127,7 @@ def usage(program: typed.Program) -> Usage:
     taken: set[int] = set()
     for probe in program.probes:
         code = list(whole_code(program, probe.handler))
-        if runs_in_kernel(probe.point):
+        if is_process_point(probe.point):
             kernel += code
             continue
         user += code
