@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from probelang.options import Backend
+
 # no test may fail for being slow: the machine is busy with others
 settings.register_profile("probelang", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("probelang")
@@ -71,6 +73,16 @@ def requires(request: pytest.FixtureRequest) -> Callable[..., None]:
                 pytest.skip(f"needs {feature}")
 
     return check
+
+
+@pytest.fixture(params=["kernel", "ptrace"])
+def backend(request: pytest.FixtureRequest, requires: Callable[..., None]) -> Backend:
+    """A test of what a script does runs once with each backend, and expects the same. Those about BPF itself do not ask for it."""
+    if request.param == "ptrace":
+        requires("ptrace")
+        return "ptrace"
+    requires("root", "ring_buffer", "uprobe_multi")
+    return "kernel"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,7 +1,8 @@
-"""One script through both halves: by the evaluator as a begin probe, and as eBPF in a probe of a real process.
+"""One script three ways: by the evaluator as a begin probe, and in a probe of a real process as eBPF or by its tracer.
 
     run_user("println(1 + 2)")    -> Outcome("3\\n")
     run_kernel("println(1 + 2)", target, features)  -> Outcome("3\\n"), after the process has called its function once
+    run_traced("println(1 + 2)", target)            -> the same, by the ptrace backend
 
 The end probes run in the user half either way, so what a script has left in its globals is compared as well.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from probelang import typed
 from probelang.artifact.limits import Limits
 from probelang.artifact.points import BinaryFile, FunctionPoint, LifecyclePoint, Site
+from probelang.interpret import interpret
 from probelang.layout import lay_out
 from probelang.llvm import compile_program
 from probelang.options import Options
@@ -70,4 +72,15 @@ def run_kernel(
     command = (target.path, str(hits), str(threads))
     run_options = RunOptions(features, command=command, ring_bytes=ring_bytes)
     run(compiled.manifest, compiled.code, run_options, RecordingSink(outcome))
+    return outcome
+
+
+def run_traced(
+    text: str, target: Target, limits: Limits = LIMITS, hits: int = 1, threads: int = 1
+) -> Outcome:
+    program = at_target(check_text(text, backend="ptrace").program, target)
+    outcome = Outcome()
+    command = (target.path, str(hits), str(threads))
+    run_options = RunOptions(frozenset(), command=command, backend="ptrace")
+    run(interpret(program, limits), b"", run_options, RecordingSink(outcome))
     return outcome

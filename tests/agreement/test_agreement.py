@@ -1,5 +1,6 @@
-"""The two halves are one language: a script prints the same, fails the same and leaves the same in its globals whether
-the evaluator runs it or the kernel. And whatever the checker lets through the verifier lets through.
+"""The two halves are one language, and so are the two backends: a script prints the same, fails the same and leaves the
+same in its globals whether the evaluator runs it, the kernel, or the tracer of a real process. And whatever the checker lets
+through the verifier lets through.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.agreement.halves import POINT, Target, run_kernel, run_user
+from probelang.options import Backend
+from tests.agreement.halves import POINT, Target, run_kernel, run_traced, run_user
 from tests.strategies.programs import Script, random_expressions, random_script
 
 EXPRESSIONS = 25  # in one script
@@ -21,14 +23,15 @@ ONCE = (Phase.explicit, Phase.reuse, Phase.generate)
 
 @pytest.fixture
 def compare(
-    firing: Target, kernel_features: frozenset[str], requires: Callable[..., None]
+    backend: Backend, firing: Target, kernel_features: frozenset[str], requires: Callable[..., None]
 ) -> Callable[[Script], None]:
-    requires("root", "iterators", "for_each", "ring_buffer")
+    if backend == "kernel":
+        requires("iterators", "for_each")
 
     def check(script: Script) -> None:
-        user = run_user(script.text("begin"))
-        kernel = run_kernel(script.text(POINT), firing, kernel_features)
-        assert (kernel.data, kernel.errors) == (user.data, user.errors), script.text(POINT)
+        user, text = run_user(script.text("begin")), script.text(POINT)
+        hit = run_kernel(text, firing, kernel_features) if backend == "kernel" else run_traced(text, firing)
+        assert (hit.data, hit.errors) == (user.data, user.errors), text
 
     return check
 
@@ -68,11 +71,39 @@ def test_1_000_statement_lists_do_one_thing(compare: Callable[[Script], None]) -
     agree(random_script, compare, 1_000)
 
 
+def what_only_the_user_half_does(seed: int) -> Script:
+    return random_script(seed, user_half=True)
+
+
+@pytest.fixture
+def compare_traced(firing: Target, requires: Callable[..., None]) -> Callable[[Script], None]:
+    requires("ptrace")
+
+    def check(script: Script) -> None:
+        user, hit = run_user(script.text("begin")), run_traced(script.text(POINT), firing)
+        assert (hit.data, hit.errors) == (user.data, user.errors), script.text(POINT)
+
+    return check
+
+
+def test_with_ptrace_a_process_probe_does_all_that_the_user_half_does(
+    compare_traced: Callable[[Script], None],
+) -> None:
+    """Sorted loops, histograms and the like: the kernel half has none of them."""
+    agree(what_only_the_user_half_does, compare_traced, 50)
+
+
+@pytest.mark.slow
+def test_and_does_so_1_000_times(compare_traced: Callable[[Script], None]) -> None:
+    agree(what_only_the_user_half_does, compare_traced, 1_000)
+
+
 @pytest.mark.kernel
 @pytest.mark.parametrize("body", Path(__file__).with_name("corners.txt").read_text().split("\n---\n"))
-def test_corners(body: str, firing: Target, kernel_features: frozenset[str]) -> None:
+def test_corners(body: str, backend: Backend, firing: Target, kernel_features: frozenset[str]) -> None:
     """What random scripts seldom hit; one body for each, before it whatever it declares."""
     head, _, code = body.rpartition("====\n")
     user = run_user(f"{head} probe begin {{\n{code}\n}}")
-    kernel = run_kernel(f"{head} probe {POINT} {{\n{code}\n}}", firing, kernel_features)
-    assert (kernel.data, kernel.errors) == (user.data, user.errors)
+    text = f"{head} probe {POINT} {{\n{code}\n}}"
+    hit = run_kernel(text, firing, kernel_features) if backend == "kernel" else run_traced(text, firing)
+    assert (hit.data, hit.errors) == (user.data, user.errors)
