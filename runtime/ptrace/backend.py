@@ -37,7 +37,6 @@ class PtraceBackend:
         self._store = MemoryStore(around.manifest.variables, around.manifest.limits.map_entries)
         self._tracer: Tracer | None = None
         self._is_done = False
-        self._losses: list[str] = []
 
     @property
     def store(self) -> Store:
