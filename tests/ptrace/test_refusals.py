@@ -194,7 +194,10 @@ def fake_setting(monkeypatch: pytest.MonkeyPatch, path: Path, name: str, value: 
 
 
 @pytest.mark.parametrize("scope", [1, 2, 3])
-def test_yama_is_named_with_its_scope(scope: int, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def test_yama_is_named_with_its_scope(
+    scope: int, monkeypatch: pytest.MonkeyPatch, folder: Path, requires: Callable[..., None]
+) -> None:
+    requires("root")  # to be somebody else
     fake_setting(monkeypatch, folder, "YAMA", f"{scope}\n")
     refused = PermissionError(errno.EPERM, "Operation not permitted")
     with waiting(become_user) as pid:
