@@ -104,7 +104,7 @@ def test_values(expression: str, value: str) -> None:
 
 HIT = [
     ("user_string(0x1000)", "hello"),
-    ("user_string(0x1ffa)", "user read fault at 0x2000"),
+    ("user_string(0x1ffa)", "user read fault at 0x1ffa"),
     ("user_string_n(0x1ffa, 6)", "at end"),
     ("user_string_n(0x1000, 3)", "hel"),
     ("user_string_n(0x1000, -3)", ""),

@@ -1,4 +1,4 @@
-"""A target program and the command line, for tests of builtins in real process probes."""
+"""A target program and the command line, for tests of builtins in real process probes, with both backends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from probelang.options import Backend
 
 HERE = Path(__file__).parent
 
@@ -39,14 +41,14 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(target: Path, tmp_path: Path) -> Run:
+def run(target: Path, tmp_path: Path, backend: Backend) -> Run:
     """Runs a script with {target} in it; the command is the target program."""
 
     def go(script: str, *options: str) -> Outcome:
         file = tmp_path / "script.probe"
         file.write_text(script.replace("{target}", str(target)))
         command = f"{target} {tmp_path / 'pages'} {tmp_path / 'own'}"
-        words = [sys.executable, "-m", "probelang", "run", *options, str(file), "-c", command]
+        words = [sys.executable, "-m", "probelang", "run", "--backend", backend, *options, str(file), "-c", command]
         done = subprocess.run(words, capture_output=True, timeout=120, check=False)
         output = done.stdout.decode("utf-8", "backslashreplace").splitlines()
         errors = done.stderr.decode("utf-8", "backslashreplace")

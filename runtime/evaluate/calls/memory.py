@@ -15,11 +15,16 @@ _PAGE = 4096
 
 
 def read_string(run: Run, address: int, limit: int) -> bytes:
-    """The bytes up to a NUL, at most `limit`; read page by page, as what follows the string may not be readable."""
+    """The bytes up to a NUL, at most `limit`; read page by page, as what follows the string may not be readable. A
+    fault is told with the address where the string begins."""
     found = b""
     while len(found) < limit:
         size = min(limit - len(found), _PAGE - (address + len(found)) % _PAGE)
-        piece, nul, _ = run.context.read_memory(address + len(found), size).partition(b"\0")
+        try:
+            read = run.context.read_memory(address + len(found), size)
+        except MemoryFault:
+            raise MemoryFault(address) from None
+        piece, nul, _ = read.partition(b"\0")
         found += piece
         if nul:
             break
