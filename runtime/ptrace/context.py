@@ -137,9 +137,11 @@ class HitContext:
                 found.append(self._machine.return_address(registers, self._memory))
             while len(found) < depth and frame >= stack:
                 caller, address = self._memory.word(frame), self._memory.word(frame + 8)
-                if not address or caller <= frame:
+                if not address:
                     break
                 found.append(address)
+                if caller <= frame:
+                    break  # what called this keeps no frame pointers
                 frame = caller
         except MemoryFault:
             pass

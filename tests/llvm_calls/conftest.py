@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,18 +41,37 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
+def run_subject(
+    target: Path, folder: Path, backend: Backend, script: str, *options: str, arguments: tuple[str, ...] = ()
+) -> Outcome:
+    """A script with {target} in it; the command is the target program, with more `arguments`."""
+    file, own = folder / "script.probe", folder / "own"
+    file.write_text(script.replace("{target}", str(target)))
+    own.unlink(missing_ok=True)
+    command = shlex.join((str(target), str(folder / "pages"), str(own), *arguments))
+    words = [
+        sys.executable,
+        "-m",
+        "probelang",
+        "run",
+        "--backend",
+        backend,
+        *options,
+        str(file),
+        "-c",
+        command,
+    ]
+    done = subprocess.run(words, capture_output=True, timeout=120, check=False)
+    output = done.stdout.decode("utf-8", "backslashreplace").splitlines()
+    errors = done.stderr.decode("utf-8", "backslashreplace")
+    return Outcome(done.returncode, output, errors, own.read_text() if own.exists() else "")
+
+
 @pytest.fixture
 def run(target: Path, tmp_path: Path, backend: Backend) -> Run:
     """Runs a script with {target} in it; the command is the target program."""
 
     def go(script: str, *options: str) -> Outcome:
-        file = tmp_path / "script.probe"
-        file.write_text(script.replace("{target}", str(target)))
-        command = f"{target} {tmp_path / 'pages'} {tmp_path / 'own'}"
-        words = [sys.executable, "-m", "probelang", "run", "--backend", backend, *options, str(file), "-c", command]
-        done = subprocess.run(words, capture_output=True, timeout=120, check=False)
-        output = done.stdout.decode("utf-8", "backslashreplace").splitlines()
-        errors = done.stderr.decode("utf-8", "backslashreplace")
-        return Outcome(done.returncode, output, errors, (tmp_path / "own").read_text() if output else "")
+        return run_subject(target, tmp_path, backend, script, *options)
 
     return go

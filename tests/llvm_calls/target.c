@@ -1,4 +1,5 @@
-/* Calls `work` with arguments of every kind; writes to the file argv[2] what an observer should see of it. */
+/* Calls `work` with arguments of every kind; writes to the file argv[2] what an observer should see of it. Waits at last for
+   the file argv[3] to be there. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,8 +49,11 @@ int main(int argc, char **argv)
 {
     struct numbers numbers = {-1, 200, -2, 60000, -3, 4000000000u, -4, -5ul};
     work("hello world", -7, 4000000000u, 33, -44, &numbers, -77, 88);
+    madvise(0, 4096, 12345);
     pages(argv[1]);
     FILE *own = fopen(argv[2], "w");
     fprintf(own, "%d %d %d %d\n", getpid(), getppid(), getuid(), getgid());
+    for (int ms = 0; ms < 20000 && argc > 3 && access(argv[3], F_OK) != 0; ms++)
+        usleep(1000);
     return 0;
 }
