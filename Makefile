@@ -4,13 +4,17 @@
 PYTHON := .venv/bin/python
 STAMP := .venv/.setup-done
 
-.PHONY: demo test test-all bench lint docs format setup clean
+.PHONY: demo test test-unprivileged test-all bench lint docs format setup clean
 
 demo: setup
 	$(PYTHON) examples/demo.py
 
 test: setup
 	$(PYTHON) -m pytest -m "not slow"
+
+# the demo, and the tests of what runs, once more with all privileges dropped
+test-unprivileged: setup
+	@.ci/unprivileged $(PYTHON)
 
 test-all: setup
 	$(PYTHON) -m pytest

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,12 @@ import pytest
 from tests.runtime.conftest import Target, own_programs
 
 pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture(autouse=True)
+def kernel(requires: Callable[..., None]) -> None:
+    requires("root", "uprobe_multi", "ring_buffer")
+
 
 SCRIPT = """
 import os, sys
