@@ -1,4 +1,5 @@
-"""Scripts lowered to eBPF and run on this kernel: what they cost, what they count, what happens at the limits."""
+"""Scripts lowered to eBPF and run on this kernel: what they cost, what they count, what happens at the limits. Counts and limits
+are those of the ptrace backend, too."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from probelang.diag import CompileError
 from probelang.diag.kernel import KernelTooOld
 from probelang.layout import lay_out
 from probelang.llvm import Compiled, compile_program
-from probelang.options import Options
-from tests.agreement.halves import POINT, Target, at_target, run_kernel
+from probelang.options import Backend, Options
+from tests.agreement.halves import POINT, Target, at_target, run_kernel, run_traced
 from tests.check.scripts import check_text
 from tests.evaluate.scripts import Outcome
 
@@ -25,7 +26,20 @@ Runner = Callable[..., Outcome]
 
 
 @pytest.fixture
-def run(firing: Target, kernel_features: frozenset[str], requires: Callable[..., None]) -> Runner:
+def run(backend: Backend, firing: Target, kernel_features: frozenset[str]) -> Runner:
+    """With each backend."""
+
+    def runner(text: str, **more: object) -> Outcome:
+        if backend == "ptrace":
+            return run_traced(text, firing, **more)  # type: ignore[arg-type]
+        return run_kernel(text, firing, kernel_features, **more)  # type: ignore[arg-type]
+
+    return runner
+
+
+@pytest.fixture
+def run_in_kernel(firing: Target, kernel_features: frozenset[str], requires: Callable[..., None]) -> Runner:
+    """For what only programs in the kernel have: features that may be missing, and a ring buffer that may be full."""
     requires("root", "ring_buffer")
 
     def runner(text: str, without: tuple[str, ...] = (), **more: object) -> Outcome:
@@ -141,8 +155,8 @@ def test_both_halves_count_the_same_variable(run: Runner) -> None:
     assert run(text, hits=20_000, threads=2).text == "40000 40000\n"
 
 
-def test_delivered_and_lost_lines_add_up(run: Runner) -> None:
-    outcome = run(f"{HIT} {{ println(int_arg(1)) }}", hits=5000, threads=2, ring_bytes=4096)
+def test_delivered_and_lost_lines_add_up(run_in_kernel: Runner) -> None:
+    outcome = run_in_kernel(f"{HIT} {{ println(int_arg(1)) }}", hits=5000, threads=2, ring_bytes=4096)
     lost = sum(int(w.split()[0]) for w in outcome.warnings if b"lost" in w)
     assert outcome.text.count("\n") + lost == 10_000
 
@@ -206,15 +220,15 @@ def test_a_loop_on_a_kernel_without_iterators_is_refused_with_its_place(
 
 
 @pytest.mark.parametrize("feature", ["sleepable", "preempt_kfuncs", "uprobe_multi"])
-def test_everything_runs_without(feature: str, run: Runner) -> None:
-    outcome = run(EVERYTHING, without=(feature,), hits=2)
+def test_everything_runs_without(feature: str, run_in_kernel: Runner) -> None:
+    outcome = run_in_kernel(EVERYTHING, without=(feature,), hits=2)
     assert outcome.errors == []
     assert outcome.text.splitlines()[-1].startswith("2")
 
 
-def test_counting_needs_no_iterators(run: Runner) -> None:
+def test_counting_needs_no_iterators(run_in_kernel: Runner) -> None:
     text = f"global n, a {HIT} {{ n++; a[tid()] += 2; println(n) }} probe end {{ foreach (k in a) println(a[k]) }}"
-    assert run(text, without=("iterators",), hits=2).text == "1\n2\n4\n"
+    assert run_in_kernel(text, without=("iterators",), hits=2).text == "1\n2\n4\n"
 
 
 def test_an_array_that_a_timer_takes_may_grow_by_what_is_read_from_memory(run: Runner) -> None:

@@ -1,4 +1,4 @@
-"""Probe points other than functions, in the kernel: life of processes, system calls, samples; and who is meant by pid()."""
+"""Probe points other than functions: life of processes, system calls, samples; and who is meant by pid(). With both backends."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from probelang.options import Options
-from probelang.pipeline import compile_source
+from probelang.options import Backend, Options
+from probelang.pipeline import prepare_source
 from probelang.runtime.runoptions import RunOptions
 from probelang.runtime.session import run as run_session
 from probelang.source import SourceFile
@@ -21,14 +21,15 @@ Runner = Callable[..., Outcome]
 
 
 @pytest.fixture
-def run(kernel_features: frozenset[str], requires: Callable[..., None]) -> Runner:
-    requires("root", "ring_buffer", "raw_tracepoints")
+def run(backend: Backend, kernel_features: frozenset[str], requires: Callable[..., None]) -> Runner:
+    if backend == "kernel":
+        requires("raw_tracepoints")
 
     def runner(text: str, *command: str) -> Outcome:
-        options = Options(features=kernel_features, command=command[0])
-        artifact = compile_source(SourceFile("test.probe", text), options)
+        options = Options(features=kernel_features, command=command[0], backend=backend)
+        artifact = prepare_source(SourceFile("test.probe", text), options)
         outcome = Outcome()
-        run_options = RunOptions(kernel_features, command=command, ring_bytes=1 << 20)
+        run_options = RunOptions(kernel_features, command=command, ring_bytes=1 << 20, backend=backend)
         run_session(artifact.manifest, artifact.code, run_options, RecordingSink(outcome))
         return outcome
 
@@ -96,8 +97,11 @@ def test_only_the_named_program_is_meant(run: Runner, firing: Target) -> None:
     assert run(text, firing.path, "1").text.splitlines().count("fire") == 1
 
 
-def test_samples_see_registers_of_the_process(run: Runner, requires: Callable[..., None]) -> None:
-    requires("task_pt_regs")
+def test_samples_see_registers_of_the_process(
+    run: Runner, backend: Backend, requires: Callable[..., None]
+) -> None:
+    if backend == "kernel":
+        requires("task_pt_regs")
     text = (
         "global hits, inside probe timer.profile { if (pid() == target()) { hits++; "
         'if (register("rsp") > 0x1000 && uaddr() > 0x1000) inside++ } } '
