@@ -1,4 +1,4 @@
-"""`make bench`: what probelang costs, beside bpftrace on the same work in the same run.
+"""`make bench`: what probelang costs, beside bpftrace (and gdb, strace, ltrace) on the same work in the same run.
 
 Writes bench/results.md: medians of interleaved rounds, as absolute figures and as ratios, with machine and versions.
 
@@ -11,7 +11,6 @@ import argparse
 import os
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench import tracing
+from bench.rounds import interleave, run_under
 
 HERE = Path(__file__).parent
 PROBELANG = [sys.executable, "-m", "probelang.cli.main"]
@@ -64,16 +66,6 @@ WORKS = (
 )
 
 
-def run_under(command: Sequence[str], output: Path, result: Path) -> float:
-    """Runs a tracer whose -c command is the target; nanoseconds per hit."""
-    result.unlink(missing_ok=True)
-    with output.open("wb") as stream:
-        subprocess.run(command, stdout=stream, stderr=subprocess.DEVNULL, check=False, timeout=300)
-    if not result.exists():
-        raise SystemExit(f"no result of {' '.join(command)}")
-    return float(result.read_text())
-
-
 def tracers(work: Work, target: Path, command: str) -> dict[str, list[str]]:
     """The command line of each tool for one kind of work."""
     script = work.probelang.format(target=target)
@@ -81,15 +73,6 @@ def tracers(work: Work, target: Path, command: str) -> dict[str, list[str]]:
     if bpftrace := shutil.which("bpftrace"):
         found["bpftrace"] = [bpftrace, "-e", work.bpftrace.format(target=target), "-c", command]
     return found
-
-
-def interleave(rounds: int, jobs: dict[str, Callable[[], float]]) -> dict[str, float]:
-    """Median of each job over `rounds` rounds in which every job runs once."""
-    samples: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(rounds):
-        for name, job in jobs.items():
-            samples[name].append(job())
-    return {name: statistics.median(values) for name, values in samples.items()}
 
 
 def measure_hits(rounds: int, calls: int, folder: Path, target: Path) -> dict[str, dict[str, float]]:
@@ -117,8 +100,12 @@ def seconds_of(command: Sequence[str]) -> float:
 def measure_start(rounds: int, target: Path) -> dict[str, float]:
     """Start to exit of a script with one uprobe, seconds."""
     script = f'global n probe process("{target}").function("hit") {{ n++ }} probe begin {{ exit() }}'
+    on_target = ["-c", f"{target} 0 /dev/null"]
     jobs: dict[str, Callable[[], float]] = {
         "probelang": lambda: seconds_of([*PROBELANG, "run", "-e", script]),
+        "with ptrace": lambda: seconds_of(
+            [*PROBELANG, "run", "--backend", "ptrace", "-e", script, *on_target]
+        ),
         "python alone": lambda: seconds_of([sys.executable, "-c", "pass"]),
     }
     if bpftrace := shutil.which("bpftrace"):
@@ -161,6 +148,7 @@ def report(
     hits: dict[str, dict[str, float]],
     start: dict[str, float],
     flood: dict[str, float],
+    traced: tracing.Figures,
     rounds: int,
     calls: int,
 ) -> str:
@@ -175,7 +163,7 @@ def report(
         ),
         "",
         f"- machine: {platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}",
-        f"- Python {platform.python_version()}; bpftrace: {version_of('bpftrace')}",
+        f"- Python {platform.python_version()}; bpftrace: {version_of('bpftrace')}; gdb: {version_of('gdb')}",
         "",
         "| per hit, ns | probelang | over its empty program | bpftrace | ratio |",
         "|---|---|---|---|---|",
@@ -186,11 +174,11 @@ def report(
         )
     lines += [
         "",
-        "| start to exit of a one-probe script, s | probelang | bpftrace | ratio | python alone |",
-        "|---|---|---|---|---|",
+        "| start to exit of a one-probe script, s | probelang | bpftrace | ratio | with ptrace | python alone |",
+        "|---|---|---|---|---|---|",
     ]
     lines.append(
-        f"| | {start['probelang']:.3f} | {start.get('bpftrace', 0):.3f} | {ratio(start)} | {start['python alone']:.3f} |"
+        f"| | {start['probelang']:.3f} | {start.get('bpftrace', 0):.3f} | {ratio(start)} | {start['with ptrace']:.3f} | {start['python alone']:.3f} |"
     )
     lines += [
         "",
@@ -198,6 +186,7 @@ def report(
         "|---|---|---|",
     ]
     lines.append(f"| | {flood['probelang']:.4f} | {flood.get('bpftrace', 0):.4f} |")
+    lines += tracing.report(traced, hits)
     return "\n".join(lines) + "\n"
 
 
@@ -214,7 +203,8 @@ def main() -> None:
         start = measure_start(3 * options.rounds, target)
         hits = measure_hits(options.rounds, options.calls, folder, target)
         flood = measure_flood(3, folder, target)
-    text = report(hits, start, flood, options.rounds, options.calls)
+        traced = tracing.measure(options.rounds, folder, target, PROBELANG)
+    text = report(hits, start, flood, traced, options.rounds, options.calls)
     options.output.write_text(text)
     print(text)
 
