@@ -85,6 +85,12 @@ def backend(request: pytest.FixtureRequest, requires: Callable[..., None]) -> Ba
     return "kernel"
 
 
+def only(backend: Backend, reason: str) -> pytest.MarkDecorator:
+    """For a test, or as `pytestmark` of a module: not with the other backend, and why."""
+    assert reason
+    return pytest.mark.parametrize("backend", [backend], indirect=True)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     missing = config.stash.get(MISSING, Counter[str]())
     for feature, count in sorted(missing.items()):

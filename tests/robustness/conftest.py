@@ -1,4 +1,4 @@
-"""Real sessions in processes of their own, and what the kernel holds of them."""
+"""Real sessions in processes of their own, with both backends, and what the kernel holds of them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from probelang.options import Backend
 from tests.conftest import Compile
 
 TARGETS = Path(__file__).parent / "targets"
@@ -46,17 +47,20 @@ Trace = Callable[..., Ran]
 Start = Callable[..., subprocess.Popen[str]]
 
 
-def probelang_command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "probelang", "run", *words]
+def probelang_command(*words: str, backend: str = "auto") -> list[str]:
+    return [sys.executable, "-m", "probelang", "run", "--backend", backend, *words]
 
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-@pytest.fixture(autouse=True)
-def kernel(requires: Callable[..., None]) -> None:
-    requires("root", "uprobe_multi", "cookie", "ring_buffer", "raw_tracepoints")
+@pytest.fixture
+def able(backend: Backend, requires: Callable[..., None]) -> Backend:
+    """What these sessions need."""
+    if backend == "kernel":
+        requires("cookie", "raw_tracepoints")
+    return backend
 
 
 @pytest.fixture(autouse=True)
@@ -88,12 +92,12 @@ def life(compile_c: Compile) -> Path:
 
 
 @pytest.fixture
-def trace(tmp_path: Path) -> Trace:
+def trace(tmp_path: Path, able: Backend) -> Trace:
     """Runs a script to its end: `trace("probe ...", "-c", "...")`."""
 
     def run(script: str, *words: str, **settings: str) -> Ran:
         done = subprocess.run(
-            probelang_command("-w", "-e", script, *words), capture_output=True, text=True, cwd=tmp_path,
+            probelang_command("-w", "-e", script, *words, backend=able), capture_output=True, text=True, cwd=tmp_path,
             env=environment() | settings, timeout=TIMEOUT_S, check=False,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)
@@ -102,14 +106,14 @@ def trace(tmp_path: Path) -> Trace:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, able: Backend) -> Iterator[Start]:
     """Starts a session and waits until it counts: the script says `ready` in its begin probe. Whatever lives at the
     end of the test is killed."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(script: str, *words: str, wait: bool = True) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            probelang_command("-w", "-e", script, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            probelang_command("-w", "-e", script, *words, backend=able), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             cwd=tmp_path, env=environment(), start_new_session=True,
         )  # fmt: skip
         started.append(process)

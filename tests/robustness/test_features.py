@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from probelang.runtime.features import FEATURES
+from tests.conftest import only
 from tests.robustness.conftest import Trace
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, only("kernel", "features of BPF are taken away")]
 
 HIT = 'probe process("{flood}").function("hit")'
 SCRIPTS = {

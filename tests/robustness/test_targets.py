@@ -101,7 +101,7 @@ def test_targets_that_are_none(words: tuple[str, str], status: int, message: str
 def test_a_program_that_cannot_begin_though_it_looks_so(trace: Trace, tmp_path: Path) -> None:
     (tmp_path / "broken").write_text("#!/nonexistent/interpreter\n")
     (tmp_path / "broken").chmod(0o755)
-    ran = trace("probe begin { }", "-c", "./broken")
+    ran = trace("probe process.begin { }", "-c", "./broken")
     assert ran.status == 3 and "cannot run the command `./broken`" in ran.messages
 
 
@@ -109,7 +109,7 @@ def test_a_command_that_goes_to_the_background_is_over(trace: Trace, flood: Path
     daemon = tmp_path / "daemon"
     daemon.write_text(f"#!/bin/sh\nsetsid {flood} -n 30 -u 1000 >/dev/null 2>&1 </dev/null &\nexit 4\n")
     daemon.chmod(0o755)
-    ran = trace("probe begin { }", "--pass-status", "-c", "./daemon")
+    ran = trace("probe process.begin { }", "--pass-status", "-c", "./daemon")
     assert ran.status == 4
 
 
@@ -129,7 +129,7 @@ def test_a_running_program_whose_file_is_gone(trace: Trace, flood: Path, tmp_pat
     ) as target:
         (tmp_path / "program").unlink()
         script = f'probe process({target.pid}).function("hit") {{ println("hit") exit() }}'
-        ran = trace(script, "-T", "20")
+        ran = trace(script, "-x", str(target.pid), "-T", "20")
         target.kill()
     assert ran.output.startswith("hit\n"), ran.messages
 

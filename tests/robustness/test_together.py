@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Compile
+from tests.conftest import Compile, only
 from tests.robustness.conftest import TIMEOUT_S, Start, Trace
 
 pytestmark = pytest.mark.kernel
@@ -47,6 +47,7 @@ def test_three_hundred_probes(trace: Trace, many: Path) -> None:
     assert ran.output == "300\n", ran.messages
 
 
+@only("kernel", "sessions that see every process; and a process has one tracer")
 def test_sessions_on_the_same_function_do_not_disturb_each_other(
     start: Start, trace: Trace, flood: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_sessions_on_the_same_function_do_not_disturb_each_other(
         assert "8000" in session.communicate(timeout=TIMEOUT_S)[0]
 
 
+@only("kernel", "a session that sees every process; ptrace never sees its own")
 def test_a_session_never_handles_its_own_hits(trace: Trace, tmp_path: Path) -> None:
     """Or every line about malloc() would cause the next."""
     maps = Path("/proc/self/maps").read_text().split()
