@@ -13,17 +13,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from probelang.runtime.mappings import Mapping, mapping_of, read_mappings
+
 _FUNCTION, _INDIRECT = 2, 10
 _SYMBOL_TABLES = (11, 2)  # SHT_DYNSYM, SHT_SYMTAB
 _LOAD = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Mapping:
-    start: int
-    end: int
-    offset: int
-    path: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +50,6 @@ class _Table:
             return b"", 0
         start, size, name = self.functions[index]
         return (name, address - start) if address < start + max(size, 1) else (b"", 0)
-
-
-def _maps(pid: int) -> list[_Mapping]:
-    try:
-        with open(f"/proc/{pid}/maps", "rb") as f:
-            lines = f.read().splitlines()
-    except OSError:
-        return []
-    found: list[_Mapping] = []
-    for line in lines:
-        fields = line.split(None, 5)
-        if len(fields) == 6 and fields[5].startswith(b"/"):
-            start, _, end = fields[0].partition(b"-")
-            found.append(_Mapping(int(start, 16), int(end, 16), int(fields[2], 16), fields[5]))
-    return found
 
 
 def _read_table(path: str) -> _Table:
@@ -118,23 +97,23 @@ class FileSymbols:
     """Tables and maps are read once for each file and process."""
 
     def __init__(self) -> None:
-        self._tables: dict[bytes, _Table] = {}
-        self._mappings: dict[int, list[_Mapping]] = {}
+        self._tables: dict[str, _Table] = {}
+        self._mappings: dict[int, list[Mapping]] = {}
 
     def find(self, address: int, pid: int) -> tuple[bytes, int, bytes]:
         """Name (empty: unknown), distance from its start, file name."""
-        for mapping in self._mappings_of(pid, address):
-            if mapping.start <= address < mapping.end:
-                table = self._tables.get(mapping.path)
-                if table is None:
-                    table = self._tables[mapping.path] = _read_table(os.fsdecode(mapping.path))
-                name, offset = table.find(address - mapping.start + mapping.offset)
-                return name, offset, os.path.basename(mapping.path)
-        return b"", 0, b""
+        mapping = mapping_of(self._mappings_of(pid, address), address)
+        if mapping is None or not mapping.path.startswith("/"):
+            return b"", 0, b""
+        table = self._tables.get(mapping.path)
+        if table is None:
+            table = self._tables[mapping.path] = _read_table(mapping.path)
+        name, offset = table.find(address - mapping.start + mapping.offset)
+        return name, offset, os.fsencode(os.path.basename(mapping.path))
 
-    def _mappings_of(self, pid: int, address: int) -> list[_Mapping]:
+    def _mappings_of(self, pid: int, address: int) -> list[Mapping]:
         known = self._mappings.get(pid, [])
-        if not any(m.start <= address < m.end for m in known):
+        if mapping_of(known, address) is None:
             # the process may have opened a library since; of one that has ended nothing new is known
-            known = self._mappings[pid] = _maps(pid) or known
+            known = self._mappings[pid] = read_mappings(pid) or known
         return known

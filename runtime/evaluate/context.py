@@ -107,21 +107,21 @@ class SessionContext:
         return os.getegid()
 
     def execname(self) -> bytes:
-        return _read_file("/proc/self/comm").rstrip(b"\n")
+        return read_file("/proc/self/comm").rstrip(b"\n")
 
     def pexecname(self) -> bytes:
-        return _read_file(f"/proc/{os.getppid()}/comm").rstrip(b"\n")
+        return read_file(f"/proc/{os.getppid()}/comm").rstrip(b"\n")
 
     def cpu(self) -> int:
         # /proc/self/stat, field 39 (proc(5)), counted from behind the name in brackets
-        fields = _read_file("/proc/self/stat").rpartition(b")")[2].split()
+        fields = read_file("/proc/self/stat").rpartition(b")")[2].split()
         return int(fields[36]) if len(fields) > 36 else 0
 
     def user_mode(self) -> bool:
         return False
 
     def command_line(self) -> bytes:
-        return _read_file("/proc/self/cmdline").rstrip(b"\0").replace(b"\0", b" ")
+        return read_file("/proc/self/cmdline").rstrip(b"\0").replace(b"\0", b" ")
 
     def environment(self, name: bytes) -> bytes:
         return os.environb.get(name, b"")
@@ -164,7 +164,8 @@ class SessionContext:
         raise MemoryFault(address)
 
 
-def _read_file(path: str) -> bytes:
+def read_file(path: str) -> bytes:
+    """Empty where it cannot be read: facts of a process that has just ended."""
     try:
         with open(path, "rb") as stream:
             return stream.read()

@@ -13,9 +13,9 @@ import os
 import signal
 import struct
 
+from probelang.runtime.mappings import PAGE, Mapping, gap_near, mapping_of, read_mappings
 from probelang.runtime.ptrace import calls
 from probelang.runtime.ptrace.machine import Machine, Registers
-from probelang.runtime.ptrace.mappings import PAGE, Mapping, gap_near, mapping_of, read_mappings
 from probelang.runtime.ptrace.memory import Memory
 from probelang.runtime.ptrace.space import Area
 from probelang.runtime.ptrace.tracee import Thread

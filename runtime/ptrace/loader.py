@@ -12,7 +12,7 @@ import struct
 from functools import cache
 
 from probelang.runtime.filesymbols import function_offset
-from probelang.runtime.ptrace.mappings import Mapping, mapping_of
+from probelang.runtime.mappings import Mapping, mapping_of
 
 _AT_BASE, _AT_ENTRY = 7, 9  # of the interpreter and the program; getauxval(3)
 _HOOKS = (b"_dl_debug_state", b"dl_debug_state")

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from probelang.artifact.manifest import Manifest
 from probelang.artifact.points import FunctionPoint, ProcessPoint, ProfilePoint, SyscallPoint
+from probelang.runtime.mappings import Mapping
 from probelang.runtime.ptrace.context import HitContext, Texts
 from probelang.runtime.ptrace.machine import Machine, Registers
-from probelang.runtime.ptrace.mappings import Mapping
 from probelang.runtime.ptrace.sites import CallSite, EntrySite, Probe, Site
 from probelang.runtime.timers import TICK_HZ
 from probelang.runtime.userhalf import UserHalf

@@ -16,8 +16,8 @@ from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from probelang.runtime.mappings import PAGE, Mapping
 from probelang.runtime.ptrace.machine import Machine
-from probelang.runtime.ptrace.mappings import PAGE, Mapping
 from probelang.runtime.ptrace.memory import Memory
 
 if TYPE_CHECKING:

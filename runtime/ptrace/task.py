@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from probelang.runtime.evaluate.context import read_file
+
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
@@ -37,7 +39,7 @@ class Task:
             return b""
 
     def pexecname(self) -> bytes:
-        return _read(f"/proc/{self.ppid()}/comm").removesuffix(b"\n")
+        return read_file(f"/proc/{self.ppid()}/comm").removesuffix(b"\n")
 
     def ppid(self) -> int:
         fields = self._stat()
@@ -56,11 +58,11 @@ class Task:
 
     def _stat(self) -> list[bytes]:
         """The fields behind the name, which may hold spaces and brackets itself: state is number 0."""
-        return _read(f"/proc/{self.pid}/task/{self.tid}/stat").rpartition(b")")[2].split()
+        return read_file(f"/proc/{self.pid}/task/{self.tid}/stat").rpartition(b")")[2].split()
 
     def _ids(self, name: bytes) -> list[int]:
         """Real, effective, saved, of the file system."""
-        for line in _read(f"/proc/{self.pid}/task/{self.tid}/status").splitlines():
+        for line in read_file(f"/proc/{self.pid}/task/{self.tid}/status").splitlines():
             if line.startswith(name):
                 return [int(n) for n in line[len(name) :].split()]
         return [0, 0, 0, 0]
@@ -78,19 +80,11 @@ class Task:
         return self._ids(b"Gid:")[1]
 
     def command_line(self) -> bytes:
-        return _read(f"/proc/{self.pid}/cmdline").rstrip(b"\0").replace(b"\0", b" ")
+        return read_file(f"/proc/{self.pid}/cmdline").rstrip(b"\0").replace(b"\0", b" ")
 
     def environment(self, name: bytes) -> bytes:
-        for entry in _read(f"/proc/{self.pid}/environ").split(b"\0"):
+        for entry in read_file(f"/proc/{self.pid}/environ").split(b"\0"):
             key, equals, value = entry.partition(b"=")
             if equals and key == name:
                 return value
-        return b""
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except OSError:
         return b""

@@ -18,11 +18,11 @@ import signal
 import time
 
 from probelang.runtime.command import Command
+from probelang.runtime.mappings import mapping_of, read_mappings
 from probelang.runtime.ptrace import calls
 from probelang.runtime.ptrace.inject import add_area
 from probelang.runtime.ptrace.loader import loader_hook
 from probelang.runtime.ptrace.machine import CannotRelocate, Machine
-from probelang.runtime.ptrace.mappings import mapping_of, read_mappings
 from probelang.runtime.ptrace.probes import Probes
 from probelang.runtime.ptrace.refusals import setuid_warning
 from probelang.runtime.ptrace.release import SYSCALL_TRAP, Release, interrupt, restart_syscall
