@@ -23,9 +23,10 @@ class Texts:
 
 
 class HitContext:
-    """`registers`: None in events that have none, as process.begin. `at`: the address of the site."""
+    """`registers`: None where there are none, in process.begin of a process that lives already. `at`: the address of the
+    site. `sampled`: the hit is a tick of timer.profile, which may meet a system call."""
 
-    __slots__ = ("_at", "_machine", "_memory", "_registers", "_syscall", "_task", "_texts")
+    __slots__ = ("_at", "_machine", "_memory", "_registers", "_sampled", "_syscall", "_task", "_texts")
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class HitContext:
         registers: Registers | None,
         at: int = 0,
         syscall: bool = False,
+        sampled: bool = False,
     ) -> None:
         self._texts = texts
         self._task = task
@@ -44,6 +46,7 @@ class HitContext:
         self._registers = registers
         self._at = at
         self._syscall = syscall
+        self._sampled = sampled
 
     def pid(self) -> int:
         return self._task.pid
@@ -76,7 +79,7 @@ class HitContext:
         return self._task.cpu()
 
     def user_mode(self) -> bool:
-        return self._registers is not None and not self._syscall
+        return not self._sampled or self.syscall_number() < 0
 
     def command_line(self) -> bytes:
         return self._task.command_line()
@@ -124,7 +127,7 @@ class HitContext:
         return _signed(registers.syscall_result() if self._syscall else registers.return_value())
 
     def syscall_number(self) -> int:
-        return self._saved().syscall_number()
+        return _signed(self._saved().syscall_number())
 
     def stack(self, depth: int) -> list[int]:
         registers = self._registers

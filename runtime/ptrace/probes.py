@@ -40,11 +40,16 @@ class EventProbe:
     texts: Texts
 
     def run(
-        self, machine: Machine, thread: Thread, registers: Registers | None, syscall: bool = False
+        self,
+        machine: Machine,
+        thread: Thread,
+        registers: Registers | None,
+        syscall: bool = False,
+        sampled: bool = False,
     ) -> None:
         if self.probe.is_for(thread.process):
             context = HitContext(
-                self.texts, thread.task, thread.process.memory, machine, registers, 0, syscall
+                self.texts, thread.task, thread.process.memory, machine, registers, 0, syscall, sampled
             )
             self.probe.run(context)
 

@@ -50,4 +50,4 @@ class Sampler:
         if probes:
             registers.fetch(thread.tid)
         for probe in probes:
-            probe.run(machine, thread, registers)
+            probe.run(machine, thread, registers, sampled=True)

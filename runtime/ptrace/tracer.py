@@ -23,7 +23,7 @@ from probelang.runtime.ptrace import calls
 from probelang.runtime.ptrace.inject import add_area
 from probelang.runtime.ptrace.loader import loader_hook
 from probelang.runtime.ptrace.machine import CannotRelocate, Machine
-from probelang.runtime.ptrace.probes import Probes
+from probelang.runtime.ptrace.probes import EventProbe, Probes
 from probelang.runtime.ptrace.refusals import setuid_warning
 from probelang.runtime.ptrace.release import SYSCALL_TRAP, Release, interrupt, restart_syscall
 from probelang.runtime.ptrace.sampling import Sampler
@@ -244,8 +244,8 @@ class Tracer:
         """A group stop, the first stop of a new thread, or one that was asked for."""
         if thread.is_new:
             thread.is_new = False
-            self._tell_first_return(thread)
             self._tell_begin(thread)
+            self._tell_first_return(thread)
         restart_syscall(thread, self.machine, self.registers)
         if self._is_running:
             self._sampler.tell(self.machine, thread, self.registers)
@@ -277,8 +277,16 @@ class Tracer:
     def _tell_begin(self, thread: Thread) -> None:
         if self._is_running:
             is_leader = thread.tid == thread.process.pid
-            for probe in self._probes.begin if is_leader else self._probes.thread_begin:
-                probe.run(self.machine, thread, None)
+            self._tell(thread, self._probes.begin if is_leader else self._probes.thread_begin)
+
+    def _tell(self, thread: Thread, probes: list[EventProbe]) -> None:
+        """Of an event of its life. One that has not stopped (at the start, when it lives already) has no registers to show."""
+        registers = None
+        if probes and thread.stop is not None:
+            registers = self.registers
+            registers.fetch(thread.tid)
+        for probe in probes:
+            probe.run(self.machine, thread, registers)
 
     def _has_child(self, parent: Thread) -> None:
         """After fork, vfork or clone: a new thread, or a new process."""
@@ -323,11 +331,9 @@ class Tracer:
         if not self._is_running or not process.has_begun:
             return
         if thread.tid != process.pid:
-            for probe in self._probes.thread_end:
-                probe.run(self.machine, thread, None)
+            self._tell(thread, self._probes.thread_end)
         if all(t.is_ending for t in process.threads.values()):
-            for probe in self._probes.end:
-                probe.run(self.machine, thread, None)
+            self._tell(thread, self._probes.end)
 
     def _gone(self, thread: Thread, status: int) -> None:
         if self.tracees.end_thread(thread):

@@ -1,4 +1,8 @@
-"""The program that counts its own calls, and sessions over objects written by hand."""
+"""The program that counts its own calls, and sessions over objects written by hand.
+
+These are about programs in the kernel, so there is no ptrace here; what a session does with either backend is tested in tests/exec
+and tests/robustness.
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from probelang.options import Backend
 from probelang.runtime import exits
 from probelang.runtime.features import detect
 from probelang.runtime.kernelbtf import kernel_facts
@@ -54,10 +55,11 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "crowd"
 
 
-def test_every_end_is_told_once(crowd: Path, requires: Callable[..., None]) -> None:
-    requires("root", "raw_tracepoints", exits.FEATURE)
+def test_every_end_is_told_once(crowd: Path, backend: Backend, requires: Callable[..., None]) -> None:
+    if backend == "kernel":
+        requires("raw_tracepoints", exits.FEATURE)
     script = SCRIPT.format(path=crowd)
-    command = [sys.executable, "-m", "probelang", "-e", script, "-c", str(crowd)]
+    command = [sys.executable, "-m", "probelang", "--backend", backend, "-e", script, "-c", str(crowd)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("11 80 11\n", "")
 
