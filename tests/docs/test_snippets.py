@@ -1,4 +1,4 @@
-"""Every script of docs/ and README.md is run, and its output compared with the one printed below it.
+"""Every script of docs/ and README.md is run with both backends, and its output compared with the one printed below it.
 
 ```probe            a script; with ./prog as -c where it has process probes
 ```output           what the script above prints
@@ -46,9 +46,10 @@ def snippets_of(path: Path) -> Iterator[Snippet]:
 
 
 SNIPPETS = [
-    pytest.param(snippet, id=snippet.place)
+    pytest.param(snippet, backend, id=f"{snippet.place} {backend}")
     for path in sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
     for snippet in snippets_of(path)
+    for backend in (("kernel", "ptrace") if snippet.needs_program else ("auto",))
 ]
 
 
@@ -59,16 +60,22 @@ def prog(compile_c: Compile) -> Path:
     return compile_c(source, "-O1", name="prog")
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS)
-def test_snippet(snippet: Snippet, probelang: Run, prog: Path, requires: Callable[..., None]) -> None:
-    words = ["-c", str(prog)] if snippet.needs_program else []
+@pytest.mark.parametrize(("snippet", "backend"), SNIPPETS)
+def test_snippet(
+    snippet: Snippet, backend: str, probelang: Run, prog: Path, requires: Callable[..., None]
+) -> None:
+    words = ["--backend", backend, *(["-c", str(prog)] if snippet.needs_program else [])]
     if snippet.kind == "probe-error":
+        # what programs in the kernel cannot do is no mistake with ptrace
+        if backend == "ptrace" and snippet.argument == "E05":
+            assert probelang("check", *words, "-", stdin=snippet.text).status == 0
+            return
         result = probelang("check", *words, "-", stdin=snippet.text)
         assert result.status == 1
         assert f"error[{snippet.argument}" in result.stderr
         return
     if snippet.needs_program:
-        requires("root", "uprobe_multi")
+        requires(*("root", "uprobe_multi") if backend == "kernel" else ("ptrace",))
     result = probelang("run", *words, "-T", "20", "-", stdin=snippet.text)
     if snippet.kind == "probe-fails":
         assert result.status == 1

@@ -1,4 +1,5 @@
-"""Every script of examples/ is run against a real program, and what it says compared with what the program counted."""
+"""Every script of examples/ is run against a real program with both backends, and what it says compared with what the program
+counted."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from examples.demo import copy_interpreter
+from probelang.options import Backend
 from tests.conftest import Compile, Result, Run
 
 HERE = Path(__file__).parent
@@ -51,14 +53,15 @@ def allocating(compile_c: Compile, allocator: Path) -> Path:
 
 
 @pytest.fixture
-def example(probelang: Run, tmp_path: Path, requires: Callable[..., None]) -> Example:
+def example(probelang: Run, tmp_path: Path, backend: Backend) -> Example:
     """Runs one example with -c; the script's output is kept apart from the program's."""
 
     def run(name: str, *arguments: str | Path, command: str | Path) -> Outcome:
-        requires("root", "uprobe_multi")
         output = tmp_path / "output"
         words = [str(a) for a in arguments]
-        result: Result = probelang("-c", str(command), "-o", str(output), str(EXAMPLES / name), *words)
+        result: Result = probelang(
+            "--backend", backend, "-c", str(command), "-o", str(output), str(EXAMPLES / name), *words
+        )
         assert result.status == 0, result.stderr
         assert "error" not in result.stderr and "lost" not in result.stderr, result.stderr
         counts = {k: int(v) for k, v in re.findall(r"^(\w+)=(\d+)$", result.stdout, re.MULTILINE)}
