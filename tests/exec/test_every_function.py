@@ -10,10 +10,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from probelang.options import Backend
 
 WORK = """\
 cd {folder}
@@ -38,11 +39,16 @@ def libc_path() -> Path:
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("private", [True, False], ids=["private copy", "the machine's own"])
+@pytest.mark.parametrize(
+    ("backend", "private"),
+    # ptrace writes only into pages of the processes themselves, so that there is no difference
+    [("kernel", True), ("kernel", False), ("ptrace", True)],
+    ids=["kernel, private copy", "kernel, the machine's own", "ptrace"],
+    indirect=["backend"],
+)
 def test_a_probe_on_every_function_of_libc_harms_nobody(
-    private: bool, tmp_path: Path, requires: Callable[..., None]
+    private: bool, tmp_path: Path, backend: Backend
 ) -> None:
-    requires("uprobe_multi")
     libc, environment = libc_path(), dict(os.environ)
     if private:
         libc = Path(shutil.copy(libc, tmp_path))
@@ -58,7 +64,7 @@ def test_a_probe_on_every_function_of_libc_harms_nobody(
     output = tmp_path / "output"
     probed = subprocess.run(
         [
-            sys.executable, "-m", "probelang.cli.main", "run", "-w", "--pass-status", "-o", str(output),
+            sys.executable, "-m", "probelang.cli.main", "run", "--backend", backend, "-w", "--pass-status", "-o", str(output),
             "-e", SCRIPT.format(libc=libc), "-c", f"bash {launcher}",
         ],
         capture_output=True, text=True, timeout=120, check=False,
