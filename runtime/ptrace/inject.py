@@ -29,7 +29,7 @@ _LOAD, _EXECUTABLE = 1, 1  # PT_LOAD, PF_X
 
 def add_area(thread: Thread, machine: Machine, address: int) -> Area | None:
     """Raises ProcessLookupError when the thread is killed meanwhile."""
-    mappings = read_mappings(thread.process.pid)
+    mappings = read_mappings(thread.tid)  # the leader of a process may have ended before it
     area = None
     if not _has_own_filters(thread.tid):
         area = _mapped_area(thread, machine, mappings, address)
