@@ -187,7 +187,8 @@ def _location_list(unit: Unit, form: int, value: int) -> Iterator[tuple[int, int
                 base = cursor.address()
                 continue
             case c.LLE_GNU_view_pair:
-                cursor.leb(), cursor.leb()
+                cursor.leb()
+                cursor.leb()
                 continue
             case c.LLE_startx_endx:
                 low, high = cursor.indexed(), cursor.indexed()

@@ -1,0 +1,271 @@
+"""What is visible at an address: the function there, what is inlined, and every variable.
+
+    scope = find_scope(info, types, 0x1139)
+    scope.variables()      ->  {"l": Variable("l", "parameter", ...), "i": Variable("i", "local", ...)}
+    scope.find("counter")  ->  a global of the unit, where no variable of the function hides it
+
+Source: DWARF 5, sections 3.3, 3.4 and 4.1.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from probelang.dwarf import constants as c
+from probelang.dwarf.ctypes import CType, Lazy
+from probelang.dwarf.entry import Entry, Unit
+from probelang.dwarf.info import DebugInfo
+from probelang.dwarf.ranges import entry_locations, entry_ranges
+from probelang.dwarf.types import OUTER, Types, origins, own_name, scoped_entries
+
+_VARIABLES = {c.TAG_formal_parameter: "parameter", c.TAG_variable: "local"}
+_BLOCKS = frozenset(
+    (c.TAG_lexical_block, c.TAG_inlined_subroutine, c.TAG_try_block, c.TAG_catch_block, c.TAG_with_stmt)
+)
+_OWN = _BLOCKS - {c.TAG_inlined_subroutine}
+_FUNCTIONS = frozenset((c.TAG_subprogram, c.TAG_inlined_subroutine, c.TAG_entry_point))
+
+VariableKind = Literal["parameter", "local", "global"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variable:
+    """`entry`: with the location; None for one of an inlined function of which nothing is left. `declared`: only declared in this
+    unit (`extern`)."""
+
+    name: str
+    kind: VariableKind
+    entry: Entry
+    type: Lazy[CType]
+    gone: bool = False
+    declared: bool = False
+
+    def location(self, address: int) -> bytes | None:
+        """The DWARF expression that holds at an address of the image; None or empty: optimised out there."""
+        if self.gone:
+            return None
+        found = entry_locations(self.entry)
+        if found is None or isinstance(found, bytes):
+            return found
+        default: bytes | None = None
+        for low, high, expression in found:
+            if high == 1 << 64:
+                default = expression
+            elif low <= address < high:
+                return expression
+        return default
+
+    def places(self) -> list[tuple[int, int]]:
+        """Address ranges in which it lives; empty where that is not limited, or nowhere."""
+        found = None if self.gone else entry_locations(self.entry)
+        return [(low, high) for low, high, e in found if e] if isinstance(found, list) else []
+
+    @property
+    def everywhere(self) -> bool:
+        """One location for the whole scope: how unoptimised code describes what lies on the stack."""
+        return not self.gone and isinstance(entry_locations(self.entry), bytes)
+
+    def constant(self) -> int | bytes | None:
+        """DW_AT_const_value."""
+        for entry in origins(self.entry):
+            if (block := entry.expression(c.AT_const_value)) is not None:
+                return block
+            if (text := entry.raw_text(c.AT_const_value)) and entry.number(c.AT_const_value) is None:
+                return text + b"\0"
+            if (number := entry.number(c.AT_const_value)) is not None:
+                return number
+        return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """`chain`: from the function's own entry (of the instance that is probed, inlined or not) to the innermost block.
+    `function`: the entry with code of its own around it all, which has the frame base."""
+
+    types: Types
+    unit: Unit
+    chain: tuple[Entry, ...]
+    function: Entry
+
+    @property
+    def instance(self) -> Entry:
+        """The function, or the inlined instance of one, whose variables these are."""
+        return self.chain[0]
+
+    @property
+    def name(self) -> str:
+        return own_name(self.instance)
+
+    @property
+    def linkage_name(self) -> str:
+        for entry in origins(self.instance):
+            if name := entry.text(c.AT_linkage_name):
+                return name
+        return ""
+
+    def result(self) -> CType:
+        return self.types.of(self.instance)
+
+    def has_result(self) -> bool:
+        return any(entry.has(c.AT_type) for entry in origins(self.instance))
+
+    def variables(self) -> dict[str, Variable]:
+        """Parameters and locals in scope, parameters first; an inner one hides an outer one."""
+        found: dict[str, Variable] = {}
+        for entry in self.chain:
+            for variable in self._own(entry):
+                found[variable.name] = variable
+        return dict(sorted(found.items(), key=lambda item: item[1].kind != "parameter"))
+
+    def _own(self, block: Entry) -> Iterator[Variable]:
+        seen: set[tuple[int, int]] = set()
+        for child in block.children():
+            if child.tag in _VARIABLES:
+                for origin in origins(child):
+                    seen.add(origin.key)
+                if name := own_name(child):
+                    yield self._variable(name, child, False)
+        # what the abstract instance has and this one has not was optimised away altogether
+        for abstract in list(origins(block))[1:]:
+            for child in abstract.children():
+                if child.tag in _VARIABLES and child.key not in seen and (name := own_name(child)):
+                    seen.add(child.key)
+                    yield self._variable(name, child, True)
+
+    def _variable(self, name: str, entry: Entry, is_abstract: bool) -> Variable:
+        external = entry.tag == c.TAG_variable and entry.flag(c.AT_external) and entry.flag(c.AT_declaration)
+        kind: VariableKind = "parameter" if entry.tag == c.TAG_formal_parameter else "local"
+        gone = is_abstract and not any(
+            e.has(c.AT_const_value) or e.has(c.AT_location) for e in origins(entry)
+        )
+        return Variable(name, kind, entry, self.types.lazy(entry), gone, external)
+
+    def find(self, name: str) -> Variable | None:
+        """A variable by name, from the innermost block outwards; else a global of the unit."""
+        return self.variables().get(name) or find_global(self.types, self.unit, name)
+
+    def parameters(self) -> tuple[Variable, ...]:
+        return tuple(v for v in self.variables().values() if v.kind == "parameter")
+
+
+def find_global(types: Types, unit: Unit, name: str) -> Variable | None:
+    """A variable of the unit's file scope, or of its namespaces (`ns::v`, or `v` where only one has it). A definition is preferred."""
+    last = name.rpartition("::")[2]
+    best: Variable | None = None
+    best_rank = 99
+    for entry, prefix in scoped_entries(unit):
+        if entry.tag != c.TAG_variable and entry.tag != c.TAG_member:
+            continue
+        if entry.tag == c.TAG_member and not entry.flag(c.AT_external):
+            continue
+        if own_name(entry) != last:
+            continue
+        if not entry.has(c.AT_specification) and "::" in name and prefix + last != name:
+            continue
+        located = any(e.has(c.AT_location) or e.has(c.AT_const_value) for e in origins(entry))
+        rank = (0 if located else 2) + (1 if prefix and "::" not in name else 0)
+        if rank < best_rank:
+            best_rank = rank
+            best = Variable(name, "global", entry, types.lazy(entry), False, not located)
+    return best
+
+
+class Functions:
+    """The functions of units by address; each unit is walked once."""
+
+    def __init__(self, info: DebugInfo) -> None:
+        self.info = info
+        self._known: dict[Unit, tuple[list[int], list[tuple[int, int, Entry]]]] = {}
+
+    def of(self, unit: Unit) -> list[tuple[int, int, Entry]]:
+        """(start, end, entry), by start: one row for each range."""
+        return self._table(unit)[1]
+
+    def _table(self, unit: Unit) -> tuple[list[int], list[tuple[int, int, Entry]]]:
+        known = self._known.get(unit)
+        if known is None:
+            rows = [(low, high, e) for e in _subprograms(unit.root, 0) for low, high in entry_ranges(e)]
+            rows.sort(key=lambda row: (row[0], -row[1]))
+            known = self._known[unit] = [row[0] for row in rows], rows
+        return known
+
+    def at(self, address: int) -> Entry | None:
+        """The function with code at this address of the image."""
+        unit = self.info.unit_at(address)
+        if unit is None:
+            return None
+        starts, rows = self._table(unit)
+        index = bisect_right(starts, address)
+        for low, high, entry in reversed(rows[max(0, index - 8) : index]):
+            if low <= address < high:
+                return entry
+        return None
+
+
+def _subprograms(entry: Entry, depth: int) -> Iterator[Entry]:
+    """Those with code; also nested ones (of GNU C, Rust, Ada)."""
+    for child in entry.children():
+        if child.tag == c.TAG_subprogram:
+            if child.has(c.AT_low_pc) or child.has(c.AT_ranges):
+                yield child
+                if child.unit.language not in _NO_NESTING:
+                    yield from _nested(child, depth + 1)
+        elif child.tag in OUTER and depth < 32:
+            yield from _subprograms(child, depth + 1)
+
+
+_NO_NESTING = frozenset((0x4, 0x1A, 0x21, 0x2B, 0x2C))  # C++: local classes' methods stand outside
+
+
+def _nested(entry: Entry, depth: int) -> Iterator[Entry]:
+    for child in entry.children():
+        if child.tag == c.TAG_subprogram and (child.has(c.AT_low_pc) or child.has(c.AT_ranges)):
+            yield child
+            if depth < 32:
+                yield from _nested(child, depth + 1)
+        elif child.tag == c.TAG_lexical_block and depth < 32:
+            yield from _nested(child, depth + 1)
+
+
+def find_scope(functions: Functions, types: Types, address: int, instance: int | None = None) -> Scope | None:
+    """What is in scope at an address. `instance`: the offset (in its section) of the function, inlined instance or block that is meant,
+    where several hold the address; else the innermost. None without debug information for the address."""
+    function = functions.at(address)
+    if function is None:
+        return None
+    path: list[Entry] | None = [function]
+    if instance is not None and instance != function.offset:
+        path = _trail(function, instance)
+    tags = _BLOCKS if instance is None else _OWN
+    while path and (inner := _holding(path[-1], address, tags)) is not None:
+        path.append(inner)
+    if not path:
+        return None
+    start = max(i for i, entry in enumerate(path) if entry.tag in _FUNCTIONS)
+    return Scope(types, function.unit, tuple(path[start:]), function)
+
+
+def _holding(entry: Entry, address: int, tags: frozenset[int]) -> Entry | None:
+    """The block in `entry` whose code includes the address."""
+    for child in entry.children():
+        if child.tag in tags:
+            ranges = entry_ranges(child)
+            if any(low <= address < high for low, high in ranges) or (
+                not ranges and _holding(child, address, tags) is not None
+            ):
+                return child
+    return None
+
+
+def _trail(entry: Entry, offset: int) -> list[Entry] | None:
+    """The way down from `entry` to the block at `offset`."""
+    for child in entry.children():
+        if child.tag in _BLOCKS:
+            if child.offset == offset:
+                return [entry, child]
+            if (rest := _trail(child, offset)) is not None:
+                return [entry, *rest]
+    return None
