@@ -15,14 +15,16 @@ _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 class Task:
-    """`pid`: of the process, `tid`: of the thread. The file with the name stays open, as scripts ask for it at every hit."""
+    """`pid`: of the process, `tid`: of the thread. The file with the name stays open, as scripts ask for it at every hit; of a thread
+    that is gone the name is the last that was read."""
 
-    __slots__ = ("_comm", "pid", "tid")
+    __slots__ = ("_comm", "_name", "pid", "tid")
 
     def __init__(self, pid: int, tid: int) -> None:
         self.pid = pid
         self.tid = tid
         self._comm = -1
+        self._name = b""
 
     def close(self) -> None:
         if self._comm >= 0:
@@ -34,9 +36,10 @@ class Task:
             if self._comm < 0:
                 path = f"/proc/{self.pid}/task/{self.tid}/comm"
                 self._comm = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            return os.pread(self._comm, 64, 0)[:-1]
+            self._name = os.pread(self._comm, 64, 0)[:-1]
         except OSError:
-            return b""
+            pass
+        return self._name
 
     def pexecname(self) -> bytes:
         return read_file(f"/proc/{self.ppid()}/comm").removesuffix(b"\n")

@@ -21,16 +21,17 @@ from probelang.runtime.targets import descendants
 
 
 class Tracees:
-    """`options`: of ptrace. `early`: the first stop (or the end) of threads that their parent has not told of yet. `lost_returns`: of
+    """`options`: of ptrace. `tells_end`: whether handlers run when threads end, perhaps when those are gone already. `early`: the first stop (or the end) of threads that their parent has not told of yet. `lost_returns`: of
     threads that are gone."""
 
-    def __init__(self, machine: Machine, options: int) -> None:
+    def __init__(self, machine: Machine, options: int, tells_end: bool) -> None:
         self.threads: dict[int, Thread] = {}
         self.processes: dict[int, Process] = {}
         self.early: dict[int, int] = {}
         self.lost_returns = 0
         self._machine = machine
         self._options = options
+        self._tells_end = tells_end
 
     def spaces(self) -> list[Space]:
         return list({id(p.space): p.space for p in self.processes.values()}.values())
@@ -88,6 +89,8 @@ class Tracees:
 
     def _add_thread(self, process: Process, tid: int) -> Thread:
         thread = Thread(tid, process, Task(process.pid, tid))
+        if self._tells_end:
+            thread.task.execname()  # which remembers it
         process.threads[tid] = thread
         self.threads[tid] = thread
         return thread

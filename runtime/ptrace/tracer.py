@@ -63,8 +63,8 @@ class Tracer:
         self._services = services
         self._signals = signals
         self._command = command
-        tells_end = calls.O_TRACEEXIT if probes.end or probes.thread_end else 0
-        self.tracees = Tracees(machine, _OPTIONS | tells_end)
+        tells_end = bool(probes.end or probes.thread_end)
+        self.tracees = Tracees(machine, _OPTIONS | (calls.O_TRACEEXIT if tells_end else 0), tells_end)
         self._waiter = Waiter()
         self._sampler = Sampler([], 0)
         self._is_running = False
@@ -336,6 +336,10 @@ class Tracer:
             self._tell(thread, self._probes.end)
 
     def _gone(self, thread: Thread, status: int) -> None:
+        if not thread.is_ending:
+            # SIGKILL can put EVENT_EXIT in the place of the stop that we were just answering: the answer was taken for it
+            thread.stop = None
+            self._tell_end(thread)
         if self.tracees.end_thread(thread):
             self._tell_command(thread, status)
 
