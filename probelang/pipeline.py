@@ -24,6 +24,7 @@ from probelang.source import SourceFile
 if TYPE_CHECKING:
     from probelang import resolved, syntax, typed
     from probelang.artifact.manifest import Manifest
+    from probelang.dwarf.files import Files
 
 STAGES = ("tokens", "syntax", "resolved", "typed", "layout", "llvm", "asm", "manifest")
 KERNEL_STAGES = ("layout", "llvm", "asm")  # those that the ptrace backend does not need
@@ -100,9 +101,11 @@ def parse_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> 
     return parsed.program
 
 
-def resolve_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> resolved.Program:
+def resolve_source(
+    source: SourceFile, options: Options, hooks: Hooks = QUIET, files: Files | None = None
+) -> resolved.Program:
     """Names and probe points."""
-    return resolve_program(parse_source(source, options, hooks), options, hooks)
+    return resolve_program(parse_source(source, options, hooks), options, hooks, files)
 
 
 def resolve_point(point: str, options: Options, hooks: Hooks = QUIET) -> resolved.Program:
@@ -117,12 +120,15 @@ def resolve_point(point: str, options: Options, hooks: Hooks = QUIET) -> resolve
     return resolve_program(program, options, hooks)
 
 
-def resolve_program(program: syntax.Program, options: Options, hooks: Hooks) -> resolved.Program:
+def resolve_program(
+    program: syntax.Program, options: Options, hooks: Hooks, files: Files | None = None
+) -> resolved.Program:
+    """`files`: those opened by this compilation, with their debug information."""
     with phase("resolve", program.span.source, hooks):
         from probelang.library import LibrarySet
         from probelang.resolve import resolve
 
-        found = resolve(program, LibrarySet.open(options), options)
+        found = resolve(program, LibrarySet.open(options), options, files=files)
         hooks.emit("resolved", found.program)
     hooks.warn(found.warnings)
     return found.program
@@ -130,11 +136,14 @@ def resolve_program(program: syntax.Program, options: Options, hooks: Hooks) -> 
 
 def type_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> typed.Program:
     """Names, probe points, types: everything that a script can be wrong in."""
-    program = resolve_source(source, options, hooks)
+    from probelang.dwarf.files import Files
+
+    files = Files()
+    program = resolve_source(source, options, hooks, files)
     with phase("check", source, hooks):
         from probelang.check import check
 
-        checked = check(program, options)
+        checked = check(program, options, files=files)
         hooks.emit("typed", checked.program)
     hooks.warn(checked.warnings)
     return checked.program

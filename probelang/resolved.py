@@ -31,8 +31,29 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark of sys/sdt.h. `arguments`: as its note has them, `-4@%eax`, `8@8(%rsp)`."""
+
+    provider: str
+    name: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteDetail:
+    """What the compiler must know of a site besides. `instance`: the entry of the debug information (its offset in .debug_info) that the
+    site belongs to, a function or an inlined copy of one; None: the innermost that has the address. `is_entry`: whether it is where that
+    begins. `callers`: addresses in the image that the function must return to, empty: any."""
+
+    instance: int | None = None
+    is_entry: bool = True
+    mark: Mark | None = None
+    callers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
-    """`name`: the probe point as the user wrote it. `parts`: prologues (outermost alias first), body, epilogues; they
+    """`details`: one for each site of a FunctionPoint. `name`: the probe point as the user wrote it. `parts`: prologues (outermost alias first), body, epilogues; they
     share locals. `armed` conditions are joined with &&, `when` likewise. One probe per point and binary."""
 
     name: str
@@ -41,6 +62,7 @@ class Probe:
     armed: tuple[Condition, ...]
     when: tuple[Condition, ...]
     span: Span
+    details: tuple[SiteDetail, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,17 +46,19 @@ class BinaryFile:
 @dataclass(frozen=True, slots=True)
 class Site:
     """One place in a file where a probe is set. `offset`: in the file (what the kernel takes); `address`: in the ELF
-    image; `function`: the symbol as shown by ppfunc(), demangled for C++; `point`: the probe point as pp() shows it."""
+    image; `function`: the symbol as shown by ppfunc(), demangled for C++; `point`: the probe point as pp() shows it. `semaphore`:
+    offset in the file of the 16-bit counter that a mark wants raised while it is probed (sys/sdt.h), 0: none."""
 
     offset: int
     address: int
     function: str
     point: str
+    semaphore: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionPoint:
-    """Entries (or returns) of functions and PLT slots, all in one `binary`. `pid`: only this process (and no
+    """Entries (or returns) of functions, PLT slots, statements and marks, all in one `binary`. `pid`: only this process (and no
     child), for process(PID). `executable`: only processes that run this file, for process("P").library("L")."""
 
     binary: BinaryFile

@@ -38,6 +38,7 @@ from probelang.check.scope import (
 )
 from probelang.check.walk import Code
 from probelang.diag import CompileError, CompileWarning, Diagnostic, similar_names
+from probelang.dwarf.files import Files
 from probelang.options import Options
 
 _SYSCALL_NAMES = frozenset(("$syscall", *(f"$arg{n}" for n in range(1, 7))))
@@ -61,9 +62,13 @@ class _Probe:
 
 
 def check(
-    program: resolved.Program, options: Options, builtins: Mapping[tuple[str, int], Builtin] | None = None
+    program: resolved.Program,
+    options: Options,
+    builtins: Mapping[tuple[str, int], Builtin] | None = None,
+    files: Files | None = None,
 ) -> CheckResult:
-    """Raises CompileError with every mistake. `builtins` by name and arity; None: those of probelang."""
+    """Raises CompileError with every mistake. `builtins` by name and arity; None: those of probelang. `files`: those opened by this
+    compilation, whose debug information `$names` come from."""
     scope = make_scope(program, known_builtins() if builtins is None else builtins, options.elide)
     run = Inference(scope)
     _check_declarations(run)

@@ -195,9 +195,10 @@ class Deriver:
         if family == "oneshot":
             # in front: `next` in the body must not keep the session alive; exit() takes effect after the handler
             parts = (resolved.Part("<oneshot>", _exit_call(origin.span)), *parts)
+        details = (*built.details, *[()] * len(built.points))
         return [
-            resolved.Probe(origin.name, point, parts, wrap.armed, wrap.when, origin.span)
-            for point in built.points
+            resolved.Probe(origin.name, point, parts, wrap.armed, wrap.when, origin.span, about)
+            for point, about in zip(built.points, details, strict=False)
         ]
 
     def _with_aliases(self, mistake: Diagnostic, components: tuple[syntax.Component, ...]) -> Diagnostic:

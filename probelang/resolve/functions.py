@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from probelang.artifact.points import Site
 from probelang.diag import CompileWarning, Diagnostic, names, similar_names, target
 from probelang.dwarf.binary import Binary
+from probelang.dwarf.files import Files
 from probelang.dwarf.functions import Function, find_functions, is_pattern, similar_functions
 from probelang.dwarf.image import BinaryError
 from probelang.dwarf.plt import Slot, find_slots
 from probelang.options import Backend
 from probelang.resolve.families import component_text
+from probelang.resolved import SiteDetail
 from probelang.sites import Refusal, enclosing_function, find_boundary, judge, judge_return
 from probelang.source import Span
 
@@ -28,20 +30,22 @@ SHOWN_IMPLEMENTATIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class FileTarget:
-    """A file that a point is about; `text`: the point so far, as pp() shows it. `backend`: who sets the probes."""
+    """A file that a point is about; `text`: the point so far, as pp() shows it. `files`: which also know its debug information.
+    `backend`: who sets the probes."""
 
     binary: Binary
     text: str
+    files: Files = field(default_factory=Files)
     backend: Backend = "kernel"
 
 
 @dataclass(frozen=True, slots=True)
 class Sites:
-    """`functions` go with `sites`, one by one (empty for PLT slots)."""
+    """`details` go with `sites`, one by one."""
 
     sites: tuple[Site, ...]
+    details: tuple[SiteDetail, ...]
     warnings: tuple[CompileWarning, ...] = ()
-    functions: tuple[Function, ...] = ()
 
 
 def function_sites(file: FileTarget, pattern: str | int, suffix: str, span: Span) -> Sites:
@@ -64,7 +68,7 @@ def function_sites(file: FileTarget, pattern: str | int, suffix: str, span: Span
     if is_return and kept and file.binary.throws and file.backend == "kernel":
         warnings += (target.ExceptionsPass(span=span, path=file.binary.path),)
     sites = tuple(_site(file, f, suffix) for f in kept)
-    return Sites(sites, warnings, tuple(kept))
+    return Sites(sites, tuple(SiteDetail() for _ in sites), warnings)
 
 
 def slot_sites(file: FileTarget, pattern: str | None, is_return: bool, span: Span) -> Sites:
@@ -90,7 +94,7 @@ def slot_sites(file: FileTarget, pattern: str | None, is_return: bool, span: Spa
             refused.append((function, refusal))
     if not kept and pattern is not None and not is_pattern(pattern):
         raise BinaryError(target.UnsafeSite(name=pattern, path=file.binary.path, reason=refused[0][1].reason))
-    return Sites(tuple(kept), _skipped(file.binary, refused, span))
+    return Sites(tuple(kept), tuple(SiteDetail() for _ in kept), _skipped(file.binary, refused, span))
 
 
 def _slot_site(file: FileTarget, slot: Slot, is_return: bool) -> Site:
@@ -118,7 +122,7 @@ def _address_site(file: FileTarget, address: int, suffix: str, span: Span) -> Si
     if refusal is not None:
         raise BinaryError(target.UnsafeSite(name=f"{address:#x}", path=binary.path, reason=refusal.reason))
     text = f"{file.text}.function({address:#x}){suffix}"
-    return Sites((Site(offset, address, name, text),))
+    return Sites((Site(offset, address, name, text),), (SiteDetail(is_entry=function.start == address),))
 
 
 def _sift(

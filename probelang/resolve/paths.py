@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from probelang.diag import similar_names, target
-from probelang.dwarf.binary import DT_NEEDED, DT_RPATH, DT_RUNPATH, Binary, dynamic_strings, open_binary
+from probelang.dwarf.binary import DT_NEEDED, DT_RPATH, DT_RUNPATH, Binary, dynamic_strings
+from probelang.dwarf.files import Files
 from probelang.dwarf.image import BinaryError
 
 CACHE = "/etc/ld.so.cache"
@@ -43,17 +44,16 @@ class Host:
     """What finding files depends on: PATH and the binaries opened so far."""
 
     search: tuple[str, ...]
-    opened: dict[str, Binary] = field(default_factory=dict[str, Binary])
+    files: Files = field(default_factory=Files)
 
     @staticmethod
-    def current() -> Host:
-        return Host(tuple(folder for folder in os.environ.get("PATH", os.defpath).split(":") if folder))
+    def current(files: Files) -> Host:
+        search = tuple(folder for folder in os.environ.get("PATH", os.defpath).split(":") if folder)
+        return Host(search, files)
 
     def open(self, path: str) -> Binary:
         """Raises BinaryError."""
-        if path not in self.opened:
-            self.opened[path] = open_binary(path)
-        return self.opened[path]
+        return self.files.binary(path)
 
 
 def is_glob(name: str) -> bool:

@@ -27,6 +27,7 @@ from probelang.options import Options
 from probelang.resolve.families import TIMER_UNITS_NS, Match, component_text, kind_of, point_text
 from probelang.resolve.functions import FileTarget, Sites, function_sites, slot_sites
 from probelang.resolve.paths import Host, executable_of, libraries_of, programs
+from probelang.resolved import SiteDetail
 from probelang.source import Span
 
 SECOND_NS = 1_000_000_000
@@ -42,8 +43,11 @@ class Env:
 
 @dataclass(frozen=True, slots=True)
 class Built:
+    """`details`: for each point those of its sites; shorter where the points have none."""
+
     points: tuple[Point, ...]
     warnings: tuple[CompileWarning, ...] = ()
+    details: tuple[tuple[SiteDetail, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +184,9 @@ def _target_processes(head: syntax.Component, env: Env, needs_file: bool) -> tup
 
 
 def _code(head: syntax.Component, rest: tuple[syntax.Component, ...], env: Env) -> Built:
-    """Functions and PLT slots: one point per file that has any. A file without is a mistake only when none has."""
+    """Functions, PLT slots, statements and marks: one point per file that has any. A file without is a mistake only when none has."""
     points: list[Point] = []
+    details: list[tuple[SiteDetail, ...]] = []
     warnings: list[CompileWarning] = []
     failures: list[Diagnostic] = []
     library = rest[0] if rest[0].name == "library" else None
@@ -190,19 +195,21 @@ def _code(head: syntax.Component, rest: tuple[syntax.Component, ...], env: Env) 
     for process in processes:
         for path, text in _files(process, library, env):
             try:
-                sites = _sites(FileTarget(env.host.open(path), text, env.options.backend), code)
+                file = FileTarget(env.host.open(path), text, env.host.files, env.options.backend)
+                sites = _sites(file, code)
             except BinaryError as error:
                 failures.append(respan(error.diagnostic, _blamed(error.diagnostic, head, library, code)))
                 continue
             warnings += sites.warnings
             if sites.sites:
                 executable = process.executable if library is not None and process.pid is None else None
-                file = BinaryFile(path, env.host.open(path).build_id)
+                binary = BinaryFile(path, file.binary.build_id)
                 is_return = any(c.name == "return" for c in code)
-                points.append(FunctionPoint(file, sites.sites, is_return, process.pid, executable))
+                points.append(FunctionPoint(binary, sites.sites, is_return, process.pid, executable))
+                details.append(sites.details)
     if not points and failures:
         raise CompileError(failures[:1])
-    return Built(tuple(points), tuple(warnings))
+    return Built(tuple(points), tuple(warnings), tuple(details))
 
 
 def _blamed(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from probelang import resolved, syntax
 from probelang.diag import CompileError, CompileWarning, Diagnostic, names, similar_names
+from probelang.dwarf.files import Files
 from probelang.library import LibraryFile, LibrarySet
 from probelang.options import Options
 from probelang.resolve.aliases import AliasTable, dotted
@@ -33,14 +34,15 @@ def resolve(
     libraries: LibrarySet,
     options: Options,
     builtins: frozenset[str] | None = None,
+    files: Files | None = None,
 ) -> ResolveResult:
     """Raises CompileError with every mistake in names and probe points. `builtins`: names of builtin functions, by default
-    those of `probelang.builtins.table`."""
+    those of `probelang.builtins.table`. `files`: those opened by this compilation."""
     if builtins is None:
         from probelang.builtins.table import names as builtin_names
 
         builtins = builtin_names()
-    session = _Session(libraries, options, builtins, program.span.source.name)
+    session = _Session(libraries, options, builtins, program.span.source.name, files or Files())
     session.add_file(program, library=False)
     probes = session.derive_all()
     session.follow(probes)
@@ -67,6 +69,7 @@ class _Session:
     options: Options
     builtins: frozenset[str]
     own_path: str
+    binaries: Files
     globals: list[resolved.Global] = field(default_factory=list[resolved.Global])
     functions: list[resolved.Function] = field(default_factory=list[resolved.Function])
     files: dict[str, bool] = field(default_factory=dict[str, bool])  # by name; is a library file
@@ -77,7 +80,7 @@ class _Session:
     by_name: dict[str, list[resolved.Function]] = field(default_factory=dict[str, list[resolved.Function]])
 
     def __post_init__(self) -> None:
-        env = Env(self.options, Host.current())
+        env = Env(self.options, Host.current(self.binaries))
         self.deriver = Deriver(
             env,
             AliasTable(),

@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interpret": {"artifact", "typed"},
     "llvm": {*FACTS, "options", "typed", "builtins", "layout", "interpret"},
     "runtime": FACTS,
-    "pipeline": {*FACTS, "options", "syntax", "resolved", "typed", "library", "parse", "resolve", "check", "layout",
+    "pipeline": {*FACTS, "options", "dwarf", "syntax", "resolved", "typed", "library", "parse", "resolve", "check", "layout",
                  "interpret", "llvm", "runtime"},
     "cli": {*FACTS, "options", "pipeline", "runtime", "syntax", "resolved", "typed", "parse", "resolve", "check"},
     "__main__": {"cli"},
