@@ -22,16 +22,17 @@ def listed(names: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownVariable(TypeDiagnostic):
-    """`available`: what there is at this place."""
+    """`available`: what there is at this place. `place`: what `function` is, where that is no function."""
 
     code: ClassVar[str] = "E0340"
     name: str
     function: str
     similar: tuple[str, ...] = ()
     available: tuple[str, ...] = ()
+    place: str = ""
 
     def title(self) -> str:
-        return f"`{self.function}` has no variable `{self.name}` here"
+        return f"{self.place}{' ' if self.place else ''}`{self.function}` has no variable `{self.name}` here"
 
     def label(self) -> str:
         return "unknown here"
@@ -156,3 +157,109 @@ class BadTargetOperator(TypeDiagnostic):
 
     def title(self) -> str:
         return f"`{self.what}`: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AggregateValue(TypeDiagnostic):
+    code: ClassVar[str] = "E0350"
+    type: str
+
+    def title(self) -> str:
+        return f"`{self.type}` as a whole is not a value"
+
+    def label(self) -> str:
+        return "a struct, class or union"
+
+    def help(self) -> str:
+        return "name a member, take its address with `&`, or write `$` behind it to print it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TooWide(TypeDiagnostic):
+    """`parts`: what `[0]` and `[1]` are."""
+
+    code: ClassVar[str] = "E0351"
+    type: str
+    parts: tuple[str, str]
+
+    def title(self) -> str:
+        return f"`{self.type}` does not fit into the 64 bits of a value"
+
+    def help(self) -> str:
+        return f"`[0]` behind it is its {self.parts[0]}, `[1]` its {self.parts[1]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAddress(TypeDiagnostic):
+    """`where`: "in a register"."""
+
+    code: ClassVar[str] = "E0352"
+    where: str
+
+    def title(self) -> str:
+        return f"this has no address: it is {self.where}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntypedPointer(TypeDiagnostic):
+    code: ClassVar[str] = "E0353"
+    type: str
+
+    def title(self) -> str:
+        return f"what `{self.type}` points to has no type"
+
+    def help(self) -> str:
+        return 'say which: `@cast(.., "struct s")` around it'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotDescribed(TypeDiagnostic):
+    """The file has debug information, but none of this place."""
+
+    code: ClassVar[str] = "E0349"
+    function: str
+    path: str
+
+    def title(self) -> str:
+        return f"the debug information of `{self.path}` does not describe `{self.function}`"
+
+    def help(self) -> str:
+        return "its source was compiled without `-g`; arguments by position: `int_arg(1)`, `pointer_arg(1)`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownGlobal(TypeDiagnostic):
+    code: ClassVar[str] = "E0354"
+    name: str
+    path: str
+
+    def title(self) -> str:
+        return f"`{self.path}` has no global variable `{self.name}`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownEnumerator(TypeDiagnostic):
+    code: ClassVar[str] = "E0355"
+    name: str
+    path: str
+
+    def title(self) -> str:
+        where = f" in `{self.path}`" if self.path else ""
+        return f"no enum{where} has a constant `{self.name}`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloatMisused(TypeDiagnostic):
+    """A floating point value where a whole number is needed."""
+
+    code: ClassVar[str] = "E0356"
+    what: str
+
+    def title(self) -> str:
+        return f"`{self.what}` is a floating point number"
+
+    def label(self) -> str:
+        return "a whole number is needed here"
+
+    def help(self) -> str:
+        return f"print it with `%f`, compare it, or convert it: `long({self.what})`"
