@@ -34,7 +34,7 @@ def read_aranges(section: Section) -> list[tuple[int, int, int]]:
         if version == 2 and address_size == 8 and segment_size == 0:
             first = unit + width + 2
             first += -first % 16  # tuples are aligned to their size
-            data = section.take(offset + first, (end - offset - first) // 16 * 16)
+            data = section.take(offset + first, max(end - offset - first, 0) // 16 * 16)
             found += [(low, low + size, info) for low, size in _PAIR.iter_unpack(data) if size]
         offset = end
     return found

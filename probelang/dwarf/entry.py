@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, Literal
 
 from probelang.dwarf import constants as c
 from probelang.dwarf import forms
-from probelang.dwarf.abbrev import Abbreviation
+from probelang.dwarf.abbrev import Abbreviation, Abbreviations
 from probelang.dwarf.image import BinaryError, corrupt
 from probelang.dwarf.leb import unsigned
 
 if TYPE_CHECKING:
-    from probelang.dwarf.info import DebugInfo, Section
+    from probelang.dwarf.info import DebugInfo
+    from probelang.dwarf.lines import LineTable
+    from probelang.dwarf.section import Section
 
 _DAMAGED = (IndexError, ValueError, KeyError, struct.error, forms.UnknownForm, OverflowError)
 _ABSENT: tuple[int, forms.Value | None] = 0, None
+_HEAD_BYTES = 512
 Kind = Literal["compile", "partial", "type", "skeleton", "split"]
 
 
@@ -59,18 +62,38 @@ class Unit:
         self.type_offset = type_offset
         self.base: Unit | None = None
         self._abbreviations_at = abbreviations
+        self._data: bytes | None = None
+        self._abbreviations: Abbreviations | None = None
 
-    @cached_property
+    @property
     def data(self) -> bytes:
-        return self.section.take(self.offset, self.size_bytes)
+        """Its bytes, header and all. Whoever reads much of them keeps them in a variable."""
+        if self._data is None:
+            self._data = self.info.load(self)
+        return self._data
 
-    @cached_property
-    def abbreviations(self) -> dict[int, Abbreviation]:
-        return self.info.abbreviations(self._abbreviations_at, self)
+    @property
+    def abbreviations(self) -> Abbreviations:
+        if self._abbreviations is None:
+            self._abbreviations = self.info.abbreviations(self._abbreviations_at, self)
+        return self._abbreviations
+
+    def forget(self) -> None:
+        """Gives the memory back until it is needed again."""
+        self._data = self._abbreviations = None
 
     @cached_property
     def root(self) -> Entry:
-        return self.entry(self.first)
+        """Does not bring the rest of the unit into memory."""
+        head = self._data or self.section.take(self.offset, min(_HEAD_BYTES, self.size_bytes))
+        try:
+            number, start = unsigned(head, self.first)
+            entry = Entry(self, self.first, self.abbreviations[number], start)
+            entry.decode(head)
+        except _DAMAGED:  # or longer than that
+            entry = self.entry(self.first)
+            entry.values()
+        return entry
 
     def entry(self, position: int) -> Entry:
         """The entry at an offset from the start of the unit."""
@@ -108,6 +131,13 @@ class Unit:
         """What offsets in range and location lists count from."""
         owner = self.base or self
         return owner.root.address(c.AT_low_pc) or 0
+
+    @cached_property
+    def lines(self) -> LineTable:
+        """Its own; see `probelang.dwarf.lines.line_table`."""
+        from probelang.dwarf.lines import read_line_table
+
+        return read_line_table(self)
 
     # ------------------------------------------------------------------------------------------ index tables
 
@@ -169,23 +199,45 @@ class Entry:
     def values(self) -> dict[int, tuple[int, forms.Value]]:
         """Attribute -> form, value as it stands in the file."""
         if self._values is None:
-            data, position, unit = self.unit.data, self._start, self.unit
-            values: dict[int, tuple[int, forms.Value]] = {}
             try:
-                for attribute, form, constant in self._shape.attributes:
-                    value, position = forms.read(form, data, position, unit)
-                    values[attribute] = form, constant if form == c.FORM_implicit_const else value
+                return self.decode(self.unit.data)
             except _DAMAGED as error:
-                raise unit.damaged(self.position, error) from None
-            self._values = values
+                raise self.unit.damaged(self.position, error) from None
         return self._values
 
+    def decode(self, data: bytes) -> dict[int, tuple[int, forms.Value]]:
+        """All values, which begin at the same place in `data` as in the unit."""
+        values: dict[int, tuple[int, forms.Value]] = {}
+        position, unit = self._start, self.unit
+        for attribute, form, constant in self._shape.attributes:
+            if form == c.FORM_indirect:
+                form, position = unsigned(data, position)
+                if form in (c.FORM_indirect, c.FORM_implicit_const):
+                    raise forms.UnknownForm(form)
+            value, position = forms.read(form, data, position, unit)
+            values[attribute] = form, constant if form == c.FORM_implicit_const else value
+        self._values = values
+        return values
+
     def has(self, attribute: int) -> bool:
-        return any(row[0] == attribute for row in self._shape.attributes)
+        return attribute in self._shape.names
 
     def get(self, attribute: int) -> tuple[int, forms.Value] | None:
         """Form and value."""
-        return self.values().get(attribute) if self.has(attribute) else None
+        shape = self._shape
+        if attribute not in shape.names:
+            return None
+        if self._values is not None:
+            return self._values[attribute]
+        place = shape.places.get(attribute)
+        if place is None:
+            return self.values()[attribute]
+        offset, form, width = place
+        start = self._start + offset
+        found = self.unit.data[start : start + width]
+        if len(found) < width:
+            raise self.unit.damaged(self.position)
+        return form, int.from_bytes(found, "little")
 
     def number(self, attribute: int) -> int | None:
         value = (self.get(attribute) or _ABSENT)[1]
@@ -255,8 +307,9 @@ class Entry:
         if not self._shape.has_children:
             return
         unit, data, shapes = self.unit, self.unit.data, self.unit.abbreviations
-        position = self._behind_values()
+        position = self.position
         try:
+            position = self._behind_values()
             while data[position]:
                 number, start = unsigned(data, position)
                 entry = Entry(unit, position, shapes[number], start)
@@ -267,9 +320,24 @@ class Entry:
 
     def descendants(self) -> Iterator[Entry]:
         """All below, each before what is below it."""
-        for child in self.children():
-            yield child
-            yield from child.descendants()
+        if not self._shape.has_children:
+            return
+        unit, data, shapes = self.unit, self.unit.data, self.unit.abbreviations
+        position = self.position
+        try:
+            position, depth = self._behind_values(), 1
+            while depth:
+                number, start = unsigned(data, position)
+                if number == 0:
+                    depth -= 1
+                    position = start
+                    continue
+                entry = Entry(unit, position, shapes[number], start)
+                yield entry
+                position = entry._behind_values()
+                depth += entry._shape.has_children
+        except _DAMAGED as error:
+            raise unit.damaged(position, error) from None
 
     def _behind_values(self) -> int:
         """Where its children begin, or what follows it."""
@@ -311,6 +379,6 @@ class Entry:
         at, width = self._shape.sibling
         start = self._start + at
         position = int.from_bytes(self.unit.data[start : start + width], "little")
-        if not self.position < position <= self.unit.size_bytes:
+        if not start + width <= position <= self.unit.size_bytes:
             raise ValueError  # a file that leads in circles
         return position

@@ -10,26 +10,30 @@ string. Source: DWARF 5, sections 6.1.2 and 7.5.
 
 from __future__ import annotations
 
-import struct
 from bisect import bisect_right
-from functools import cached_property
+from collections import deque
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 from probelang.dwarf import constants as c
-from probelang.dwarf.abbrev import Abbreviation, read_abbreviations
+from probelang.dwarf.abbrev import Abbreviations
 from probelang.dwarf.aranges import read_aranges
-from probelang.dwarf.entry import Entry, Kind, Unit
-from probelang.dwarf.image import BinaryError, corrupt
+from probelang.dwarf.entry import Entry, Unit
+from probelang.dwarf.headers import read_units
+from probelang.dwarf.image import corrupt
+from probelang.dwarf.naming import units_naming
 from probelang.dwarf.ranges import entry_ranges
+from probelang.dwarf.section import Section
 
 if TYPE_CHECKING:
-    import mmap
+    from probelang.dwarf.frames import FrameIndex
 
-_KINDS: dict[int, Kind] = {
-    c.UT_compile: "compile", c.UT_type: "type", c.UT_partial: "partial", c.UT_skeleton: "skeleton",
-    c.UT_split_compile: "split", c.UT_split_type: "type",
-}  # fmt: skip
-_MOST_NAMES = 4096
+__all__ = ["DebugInfo", "Section", "Source", "split_name"]
+
+_KEPT_BYTES = 48 << 20
+"""Of units' entries, at most; with the abbreviations of those units."""
+_KEPT_TABLES = 64
+_WORK_PER_BYTE = 64
 
 
 class Source(Protocol):
@@ -37,52 +41,39 @@ class Source(Protocol):
 
     @property
     def path(self) -> str: ...
-    def section(self, name: str) -> bytes: ...
+    def section(self, name: str) -> bytes | Section:
+        """Empty where there is none."""
+        ...
+
     @property
-    def alternate(self) -> Source | None: ...
-    def split(self, name: str, folder: str, identity: int) -> Source | None: ...
+    def alternate(self) -> Source | None:
+        """The file with what dwz moved out of several programs."""
+        ...
 
-
-class Section:
-    """`data` holds the section; nothing of it is copied before it is asked for."""
-
-    def __init__(self, path: str, name: str, data: bytes | mmap.mmap) -> None:
-        self.path = path
-        self.name = name
-        self.data = data
-        self.size = len(data)
-
-    def take(self, offset: int, size: int) -> bytes:
-        if offset < 0 or size < 0 or offset + size > self.size:
-            raise self.damaged(offset)
-        return self.data[offset : offset + size]
-
-    def number(self, offset: int, size: int) -> int:
-        return int.from_bytes(self.take(offset, size), "little")
-
-    def text(self, offset: int) -> bytes:
-        end = self.data.find(b"\0", offset) if offset < self.size else -1
-        if end < 0:
-            raise self.damaged(offset)
-        return self.data[offset:end]
-
-    def damaged(self, offset: int) -> BinaryError:
-        return corrupt(
-            self.path, f"section `{self.name}`", f"ends before {offset:#x}, to which something refers"
-        )
+    def split(self, name: str, folder: str, identity: int) -> Source | None:
+        """The split file `name` of a compiler that ran in `folder`, with the unit `identity`. `name` empty: the type unit of
+        this signature, where a package (.dwp) holds the unit that asks."""
+        ...
 
 
 class DebugInfo:
-    """`suffix`: of section names, ".dwo" in split files. `main`: what a split file belongs to."""
+    """`suffix`: of section names, ".dwo" in split files. `main`: what a split file belongs to. `shared`: what dwz made."""
 
-    def __init__(self, source: Source, suffix: str = "", main: DebugInfo | None = None) -> None:
+    def __init__(
+        self, source: Source, suffix: str = "", main: DebugInfo | None = None, shared: bool = False
+    ) -> None:
         self.path = source.path
         self._source = source
         self._suffix = suffix
         self._main = main
+        self._shared = shared
         self._sections: dict[str, Section] = {}
-        self._abbreviations: dict[tuple[int, int, int], dict[int, Abbreviation]] = {}
         self._split: dict[int, Unit | None] = {}
+        self._elsewhere: dict[int, Entry | None] = {}
+        self._abbreviations: dict[tuple[int, int, int], Abbreviations] = {}
+        self._loaded: deque[Unit] = deque()
+        self._loaded_bytes = 0
+        self._work = 0
 
     def section(self, name: str) -> Section:
         """Empty where there is none. Addresses and line strings are in the main file."""
@@ -92,86 +83,69 @@ class DebugInfo:
                 found = self._main.section(name)
             else:
                 full = name + self._suffix
-                found = Section(self.path, full, self._source.section(full))
+                data = self._source.section(full)
+                found = Section(self.path, full, data) if isinstance(data, bytes) else data
             self._sections[name] = found
         return found
 
     @cached_property
     def alternate(self) -> DebugInfo | None:
         """What dwz has moved to a file of its own, for several programs."""
-        source = self._source.alternate
-        return None if source is None else DebugInfo(source)
+        source = None if self._shared else self._source.alternate
+        return None if source is None else DebugInfo(source, shared=True)
 
-    def abbreviations(self, offset: int, unit: Unit) -> dict[int, Abbreviation]:
+    def abbreviations(self, offset: int, unit: Unit) -> Abbreviations:
         key = offset, unit.version, unit.offset_size
-        table = self._abbreviations.get(key)
-        if table is None:
+        found = self._abbreviations.get(key)
+        if found is None:
             section = self.section(".debug_abbrev")
-            try:
-                table = read_abbreviations(section.take(0, section.size), offset, unit)
-            except IndexError:
-                raise section.damaged(offset) from None
-            self._abbreviations[key] = table
-        return table
+            found = Abbreviations(section, offset, unit, partial(self.spend, section=section))
+            if len(self._abbreviations) >= _KEPT_TABLES:
+                del self._abbreviations[next(iter(self._abbreviations))]
+            self._abbreviations[key] = found
+        return found
+
+    # ------------------------------------------------------------------------------------------ memory and time
+
+    def load(self, unit: Unit) -> bytes:
+        """The bytes of a unit, which stay with it for a while."""
+        data = unit.section.take(unit.offset, unit.size_bytes)
+        self._loaded.append(unit)
+        self._loaded_bytes += len(data)
+        while self._loaded_bytes > _KEPT_BYTES and len(self._loaded) > 1:
+            oldest = self._loaded.popleft()
+            self._loaded_bytes -= oldest.size_bytes
+            oldest.forget()
+        return data
+
+    def spend(self, steps: int, section: Section) -> None:
+        """Counts work that the file asks for again and again. Raises BinaryError when no honest file could ask for so much."""
+        self._work += steps
+        if self._work > self._most_work:
+            raise corrupt(self.path, f"section `{section.name}`", "leads in circles")
+
+    @cached_property
+    def _most_work(self) -> int:
+        names = (".debug_info", ".debug_ranges", ".debug_rnglists", ".debug_loc", ".debug_loclists")
+        return (1 << 22) + _WORK_PER_BYTE * sum(self.section(name).size for name in names)
+
+    @cached_property
+    def frames(self) -> FrameIndex:
+        """Of .debug_frame."""
+        from probelang.dwarf.frames import FrameIndex
+
+        return FrameIndex(self.section(".debug_frame"))
 
     # ------------------------------------------------------------------------------------------------ units
 
     @cached_property
     def units(self) -> tuple[Unit, ...]:
         """Of .debug_info, in order."""
-        return tuple(self._headers(self.section(".debug_info"), types=False))
+        return tuple(read_units(self, self.section(".debug_info"), types=False, split=bool(self._suffix)))
 
     @cached_property
     def _starts(self) -> list[int]:
         return [u.offset for u in self.units]
-
-    def _headers(self, section: Section, types: bool) -> list[Unit]:
-        found: list[Unit] = []
-        offset = 0
-        while offset < section.size:
-            try:
-                unit = self._header(section, offset, types)
-            except struct.error:
-                raise section.damaged(offset) from None
-            found.append(unit)
-            offset += unit.size_bytes
-        return found
-
-    def _header(self, section: Section, offset: int, types: bool) -> Unit:
-        head = section.take(offset, min(48, section.size - offset))
-        (length,) = struct.unpack_from("<I", head)
-        position, width = 4, 4
-        if length == 0xFFFFFFFF:
-            (length,) = struct.unpack_from("<Q", head, 4)
-            position, width = 12, 8
-        size = length + position
-        (version,) = struct.unpack_from("<H", head, position)
-        position += 2
-        if not 2 <= version <= 5 or offset + size > section.size:
-            reason = f"has a unit of version {version} and {size} bytes at {offset:#x}"
-            raise corrupt(self.path, f"section `{section.name}`", reason)
-        kind: Kind = "type" if types else "split" if self._suffix else "compile"
-        if version == 5:
-            kind = _KINDS.get(head[position], "compile")
-            address_size = head[position + 1]
-            abbreviations = int.from_bytes(head[position + 2 : position + 2 + width], "little")
-            position += 2 + width
-        else:
-            abbreviations = int.from_bytes(head[position : position + width], "little")
-            address_size = head[position + width]
-            position += width + 1
-        signature = type_offset = 0
-        if kind in ("skeleton", "split") and version == 5:
-            (signature,) = struct.unpack_from("<Q", head, position)
-            position += 8
-        elif kind == "type":
-            (signature,) = struct.unpack_from("<Q", head, position)
-            type_offset = int.from_bytes(head[position + 8 : position + 8 + width], "little")
-            position += 8 + width
-        return Unit(
-            self, section, offset, size, position, version, address_size, width, abbreviations, kind,
-            signature, type_offset,
-        )  # fmt: skip
 
     def unit_with(self, offset: int) -> Unit | None:
         """The unit that holds this offset of .debug_info."""
@@ -190,12 +164,26 @@ class DebugInfo:
     @cached_property
     def _type_units(self) -> dict[int, Unit]:
         units = [u for u in self.units if u.kind == "type"]
-        units += self._headers(self.section(".debug_types"), types=True)
+        units += read_units(self, self.section(".debug_types"), types=True, split=bool(self._suffix))
         return {u.signature: u for u in units}
 
     def type_entry(self, signature: int) -> Entry | None:
         """The type of a type unit (DW_FORM_ref_sig8)."""
         unit = self._type_units.get(signature)
+        if unit is not None:
+            return unit.entry(unit.type_offset)
+        if self._main is None:
+            return None
+        if signature not in self._elsewhere:
+            self._elsewhere[signature] = self._packaged_type(signature)
+        return self._elsewhere[signature]
+
+    def _packaged_type(self, signature: int) -> Entry | None:
+        """The type units of a package lie each by itself."""
+        source = self._source.split("", "", signature)
+        if source is None:
+            return None
+        unit = DebugInfo(source, self._suffix, self._main)._type_units.get(signature)
         return None if unit is None else unit.entry(unit.type_offset)
 
     def split(self, unit: Unit) -> Unit | None:
@@ -205,11 +193,10 @@ class DebugInfo:
         return self._split[unit.offset]
 
     def _find_split(self, unit: Unit) -> Unit | None:
-        root = unit.root
-        name = root.text(c.AT_dwo_name) or root.text(c.AT_GNU_dwo_name)
+        name = split_name(unit)
         if not name or self._main is not None:
             return None
-        identity = unit.signature or root.number(c.AT_GNU_dwo_id) or 0
+        identity = unit.signature or unit.root.number(c.AT_GNU_dwo_id) or 0
         source = self._source.split(name, unit.folder, identity)
         if source is None:
             return None
@@ -246,62 +233,12 @@ class DebugInfo:
 
     def units_naming(self, name: bytes) -> tuple[Unit, ...]:
         """Every unit that may hold an entry of this name: a superset. Split units are all among them."""
-        found: dict[int, Unit] = {}
-        self._note_direct(name, found)
-        self._note_indexed(name, found)
-        for unit in self.units:
-            if unit.kind == "skeleton" or (unit.version < 5 and unit.root.has(c.AT_GNU_dwo_name)):
-                found[unit.offset] = unit
-        units = [found[offset].full for offset in sorted(found)]
+        units = [unit.full for unit in units_naming(self, name)]
         if self.alternate is not None:
             units += self.alternate.units_naming(name)
         return tuple(units)
 
-    def _string_offsets(self, name: bytes, section: Section) -> list[int]:
-        """Where `name` stands in .debug_str, also as the tail of another string."""
-        wanted = name + b"\0"
-        found: list[int] = []
-        position = section.data.find(wanted)
-        while position >= 0 and len(found) < _MOST_NAMES:
-            found.append(position)
-            position = section.data.find(wanted, position + 1)
-        return found
 
-    def _note_direct(self, name: bytes, found: dict[int, Unit]) -> None:
-        info = self.section(".debug_info")
-        offsets = self._string_offsets(name, self.section(".debug_str"))
-        if self.alternate is not None:
-            offsets += self._string_offsets(name, self.alternate.section(".debug_str"))
-        needles = [offset.to_bytes(4, "little") for offset in offsets]
-        needles.append(name + b"\0")
-        for needle in needles:
-            position = info.data.find(needle)
-            while position >= 0:
-                unit = self.unit_with(position)
-                if unit is None:
-                    break
-                found[unit.offset] = unit
-                position = info.data.find(needle, unit.offset + unit.size_bytes)
-
-    def _note_indexed(self, name: bytes, found: dict[int, Unit]) -> None:
-        """Strings by index (DWARF 5): the unit is the one whose table the offset stands in."""
-        table = self.section(".debug_str_offsets")
-        if not table.size:
-            return
-        bases = self._string_bases
-        starts = [base for base, _ in bases]
-        for offset in self._string_offsets(name, self.section(".debug_str")):
-            needle = offset.to_bytes(4, "little")
-            position = table.data.find(needle)
-            while position >= 0:
-                index = bisect_right(starts, position) - 1
-                if index >= 0:
-                    unit = bases[index][1]
-                    found[unit.offset] = unit
-                position = table.data.find(needle, position + 4)
-
-    @cached_property
-    def _string_bases(self) -> list[tuple[int, Unit]]:
-        """Where in .debug_str_offsets the strings of each unit begin."""
-        bases = [(unit.root.number(c.AT_str_offsets_base), unit) for unit in self.units]
-        return sorted([(base, unit) for base, unit in bases if base is not None], key=lambda row: row[0])
+def split_name(unit: Unit) -> str:
+    """The file with the entries that a skeleton stands for; empty where it is none."""
+    return unit.root.text(c.AT_dwo_name) or unit.root.text(c.AT_GNU_dwo_name)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from probelang.dwarf.info import Section
 
 _MOST = 1 << 20  # rows of one list
+_PIECE_BYTES = 256
+_LONGEST_NUMBER = 40
 
 
 def entry_ranges(entry: Entry) -> list[tuple[int, int]]:
@@ -67,6 +69,7 @@ def _pairs(section: Section, offset: int, unit: Unit, located: bool) -> Iterator
     """Lists of DWARF 2 to 4."""
     base = unit.low_pc
     for _ in range(_MOST):
+        unit.info.spend(1, section)
         low, high = struct.unpack("<QQ", section.take(offset, 16))
         offset += 16
         if low == high == 0:
@@ -85,63 +88,73 @@ def _pairs(section: Section, offset: int, unit: Unit, located: bool) -> Iterator
 def _split_list(unit: Unit, offset: int) -> Iterator[tuple[int, int, bytes]]:
     """Location lists of split files before DWARF 5 (GNU): start index and length, or start and end indexes."""
     section = unit.info.section(".debug_loc")
-    data = section.take(0, section.size)
-    position = offset
+    cursor = _Cursor(section, offset, unit)
     for _ in range(_MOST):
-        kind = data[position]
-        position += 1
+        kind = cursor.byte()
         if kind == 0:
             return
-        first, position = unsigned(data, position)
+        low = high = cursor.indexed()
         if kind == 1:  # a base address: the rows that count from one do not occur here
             continue
         if kind == 2:
-            second, position = unsigned(data, position)
-            low, high = unit.address(first), unit.address(second)
+            high = cursor.indexed()
         elif kind == 3:
-            low = unit.address(first)
-            high = low + int.from_bytes(data[position : position + 4], "little")
-            position += 4
+            high = low + cursor.fixed(4)
         else:
-            raise section.damaged(position)
-        size = int.from_bytes(data[position : position + 2], "little")
-        yield low, high, data[position + 2 : position + 2 + size]
-        position += 2 + size
+            raise section.damaged(cursor.position)
+        yield low, high, cursor.block(cursor.fixed(2))
 
 
 class _Cursor:
-    """Reads a list of DWARF 5."""
+    """Reads a list, a piece of the section at a time."""
 
     def __init__(self, section: Section, offset: int, unit: Unit) -> None:
         self.section = section
-        self.data = section.data
         self.position = offset
         self.unit = unit
+        self._piece = b""
+        self._origin = offset
 
     def byte(self) -> int:
-        if self.position >= self.section.size:
-            raise self.section.damaged(self.position)
-        self.position += 1
-        return self.data[self.position - 1]
+        """The first of a row."""
+        self.unit.info.spend(1, self.section)
+        return self.fixed(1)
+
+    def fixed(self, size: int) -> int:
+        at = self._hold(size)
+        self.position += size
+        return int.from_bytes(self._piece[at : at + size], "little")
 
     def leb(self) -> int:
+        at = self._hold(1)
         try:
-            value, self.position = unsigned(self.data, self.position)  # type: ignore[arg-type]  # a map reads as bytes
+            value, end = unsigned(self._piece, at)
         except IndexError:
             raise self.section.damaged(self.position) from None
+        self.position += end - at
         return value
 
     def address(self) -> int:
-        self.position += 8
-        return self.section.number(self.position - 8, 8)
+        return self.fixed(8)
 
     def indexed(self) -> int:
         return self.unit.address(self.leb())
 
-    def block(self) -> bytes:
-        size = self.leb()
+    def block(self, size: int | None = None) -> bytes:
+        size = self.leb() if size is None else size
         self.position += size
         return self.section.take(self.position - size, size)
+
+    def _hold(self, size: int) -> int:
+        """Where in the piece that is held the position is; so many bytes follow, and a whole number if there is one."""
+        at = self.position - self._origin
+        if not 0 <= at <= len(self._piece) - _LONGEST_NUMBER:
+            left = self.section.size - self.position
+            if left < size:
+                raise self.section.damaged(self.position)
+            self._origin, at = self.position, 0
+            self._piece = self.section.take(self.position, min(_PIECE_BYTES, left))
+        return at
 
 
 def _range_list(unit: Unit, form: int, value: int) -> Iterator[tuple[int, int]]:
