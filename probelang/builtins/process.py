@@ -68,7 +68,12 @@ REGISTERS: tuple[Builtin, ...] = (
     Builtin(
         "uaddr", (), L, "The address of the current instruction in the process; 0 in begin, end and timers."
     ),
-    Builtin("register", (S,), L, 'A register by its name, "rax" 64 bits, "eax" 32 bits signed; a literal.'),
+    Builtin(
+        "register",
+        (S,),
+        L,
+        'A register by its name, "rax" 64 bits, "eax" 32 bits signed, "fs_base" the thread pointer; a literal.',
+    ),
     Builtin(
         "u_register", (S,), L, "The same as register, with 32-bit registers as unsigned numbers; a literal."
     ),

@@ -12,7 +12,7 @@ def _names() -> Iterator[str]:
         yield from (f"r{name}", f"e{name}", name, f"{name}l")
     for number in range(8, 16):
         yield from (f"r{number}{part}" for part in ("", "d", "w", "b"))
-    yield from ("rip", "eip", "ip", "eflags", "cs", "ss")
+    yield from ("rip", "eip", "ip", "eflags", "cs", "ss", "fs_base", "gs_base")
 
 
 REGISTERS = frozenset(_names())

@@ -16,12 +16,13 @@ from typing import Literal
 from probelang.dwarf.ctypes import Array, Base, CType, Struct, bare, size_of
 from probelang.target.build import register
 from probelang.target.location import InMemory, InRegister, Location, Piece, Pieces, Unavailable
+from probelang.target.registers import number_of
 
 Class = Literal["integer", "sse", "memory"]
 
-ARGUMENTS = (("rdi", 5), ("rsi", 4), ("rdx", 1), ("rcx", 2), ("r8", 8), ("r9", 9))
+ARGUMENTS = tuple((name, number_of(name)) for name in ("rdi", "rsi", "rdx", "rcx", "r8", "r9"))
 """Names with the numbers that DWARF gives them."""
-RESULTS = (("rax", 0), ("rdx", 1))
+RESULTS = tuple((name, number_of(name)) for name in ("rax", "rdx"))
 VECTOR = "it is in a vector register, which probes in the kernel cannot read"
 _MOST_FIELDS = 64
 

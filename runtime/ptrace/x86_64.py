@@ -44,7 +44,7 @@ _JUMP_BYTES = 5
 
 def _register_names() -> dict[bytes, tuple[int, int, int]]:
     """Name -> number, first bit, bits."""
-    names = {name: (i, 0, 64) for name, i in _AT.items() if i <= _AT["ss"] and name != "orig_rax"}
+    names = {name: (i, 0, 64) for name, i in _AT.items() if i <= _AT["gs_base"] and name != "orig_rax"}
     for letter in "abcd":
         wide = _AT[f"r{letter}x"]
         names |= {f"e{letter}x": (wide, 0, 32), f"{letter}x": (wide, 0, 16)}

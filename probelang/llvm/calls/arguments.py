@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from probelang.artifact.code import Call, Piece
 from probelang.diag import InternalError
 from probelang.llvm.builder import Value
+from probelang.llvm.calls.identity import field
 from probelang.llvm.calls.lowering import Lowering, Result, Values, known, narrow, number, text
 from probelang.llvm.calls.memory import read_number
 from probelang.llvm.emitter import Emitter
@@ -21,6 +22,8 @@ from probelang.llvm.text.format import format_piece
 
 IN_REGISTERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 OF_SYSTEM_CALLS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
+# not among the registers that are saved when the kernel is entered (arch/x86/include/asm/processor.h, struct thread_struct)
+SEGMENT_BASES = {b"fs_base": "task_struct.thread.fsbase", b"gs_base": "task_struct.thread.gsbase"}
 NO_ARGUMENT = ("argument ", " does not exist: they are counted from 1")
 
 
@@ -49,6 +52,9 @@ def register(signed: bool) -> Lowering:
         name = text(values, 0).literal
         if name is None:
             raise InternalError(f"`{call.name}` of a name that is no literal")
+        base = SEGMENT_BASES.get(name)
+        if base is not None:
+            return field(e, e.task(), base)
         place = REGISTER_NAMES[name.decode("utf-8", "replace")]  # the checker knows them all
         wide, first, bits = place
         return narrow(e, e.shift_right(e.register(wide), first), bits, signed)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from probelang.artifact.code import Call
+from probelang.artifact.code import Call, Type
 from probelang.artifact.manifest import STATE_STOPPING
 from probelang.llvm import errors
+from probelang.llvm.builder import Value
 from probelang.llvm.calls.lowering import Lowering, Result, Values, number, text
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.prints import send_call
@@ -29,8 +30,14 @@ def abort(e: Emitter, values: Values, call: Call) -> None:
     errors.fail_hard(e, errors.ABORT, call.at)
 
 
-def error(e: Emitter, values: Values, call: Call) -> None:
-    e.fail(text(values, 0), call.at)
+def error(e: Emitter, values: Values, call: Call) -> Result | None:
+    """In place of a number, where debug information describes none: then its text is a short literal, and no frame is needed."""
+    message = text(values, 0)
+    if call.type is Type.LONG and message.literal is not None:
+        e.fail(message.literal.decode(), call.at)
+        return Value("0")
+    e.fail(message, call.at)
+    return None
 
 
 def randint(e: Emitter, values: Values, call: Call) -> Result:

@@ -1,0 +1,132 @@
+"""Calls of a function within its file, and what the debug information says of them.
+
+    return_addresses(binary, 0x1139)   ->   (0x1166, 0x1180)        behind each `call` of 0x1139
+    call_site(function, 0x1166)        ->   CallSite(parameters=...)
+
+Callers are found in the code, not by name: a call instruction says what it calls, and the few functions that have one are all
+that is read. Sources: DWARF 5, section 3.4; Intel 64 manual, CALL; GNU extension DW_TAG_GNU_call_site.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+
+from probelang.dwarf import constants as c
+from probelang.dwarf.binary import Binary
+from probelang.dwarf.entry import Entry
+from probelang.dwarf.image import SHT_NOBITS
+from probelang.dwarf.plt import find_slots
+
+_JUMP = 0xE9
+_REACH = 16 << 20  # bytes of code either side that are searched
+_MOST_ENTRIES = 1 << 20
+_BLOCKS = frozenset((c.TAG_lexical_block, c.TAG_inlined_subroutine, c.TAG_try_block, c.TAG_catch_block))
+_SITES = frozenset((c.TAG_call_site, c.TAG_GNU_call_site))
+_PARAMETERS = frozenset((c.TAG_call_site_parameter, c.TAG_GNU_call_site_parameter))
+
+
+def return_addresses(binary: Binary, address: int, names: tuple[str, ...] = ()) -> tuple[int, ...]:
+    """Behind every direct call of the function at `address`, also through the PLT slots of its `names`; and what looks like one."""
+    targets = {address}
+    if binary.kind == "library" and names:
+        targets |= {slot.address for slot in find_slots(binary) if slot.symbol in names}
+    found: list[int] = []
+    for section in binary.image.sections:
+        if not section.executable or section.type == SHT_NOBITS:
+            continue
+        low, high = max(section.address, address - _REACH), min(section.end, address + _REACH)
+        if low < high:
+            start = section.offset + low - section.address
+            data = binary.image.bytes_at(start, high - low, f"section `{section.name}`")
+            found += _calls(data, low, targets)
+    return tuple(found)
+
+
+def _calls(data: bytes, start: int, targets: set[int]) -> Iterator[int]:
+    distance = struct.Struct("<i").unpack_from
+    last = len(data) - 5
+    for match in re.finditer(b"\xe8", data):
+        at = match.start()
+        if at <= last and start + at + 5 + distance(data, at + 1)[0] in targets:
+            yield start + at + 5
+
+
+def tail_target(binary: Binary, site: Entry) -> int | None:
+    """Where the direct jump goes that replaces a call; None where that cannot be told."""
+    start, end = site.address(c.AT_call_pc), return_pc(site)
+    if start is not None:
+        code = _code(binary, start)
+        for size in (2, 5, 6):
+            if (target := _jump(code[:size], start + size)) is not None:
+                return target
+    elif end is not None:
+        return _jump(_code(binary, end - 6), end)
+    return None
+
+
+def _code(binary: Binary, address: int) -> bytes:
+    offset = binary.image.offset_of(address)
+    return b"" if offset is None else binary.image.data[offset : offset + 6]
+
+
+def _jump(code: bytes, end: int) -> int | None:
+    """The target of a jump with which these bytes end."""
+    far = (
+        (len(code) >= 5 and code[-5] == _JUMP) or (len(code) == 6 and code[0] == 0x0F and code[1] & 0xF0 == 0x80)
+    )
+    if far:
+        return end + int.from_bytes(code[-4:], "little", signed=True)
+    if len(code) >= 2 and (code[-2] == 0xEB or code[-2] & 0xF0 == 0x70):
+        return end + int.from_bytes(code[-1:], "little", signed=True)
+    return None
+
+
+def call_sites(function: Entry) -> Iterator[Entry]:
+    """Those in a function, and in what is inlined into it."""
+    waiting = [function]
+    for _ in range(_MOST_ENTRIES):
+        if not waiting:
+            return
+        for child in waiting.pop().children():
+            if child.tag in _SITES:
+                yield child
+            elif child.tag in _BLOCKS:
+                waiting.append(child)
+
+
+def return_pc(site: Entry) -> int | None:
+    """The address behind the call."""
+    found = site.address(c.AT_call_return_pc)
+    return site.address(c.AT_low_pc) if found is None and site.tag == c.TAG_GNU_call_site else found
+
+
+def is_tail_call(site: Entry) -> bool:
+    return site.flag(c.AT_call_tail_call) or site.flag(c.AT_GNU_tail_call)
+
+
+def call_site(function: Entry, address: int) -> Entry | None:
+    """The call in `function` that returns to `address`."""
+    return next((s for s in call_sites(function) if return_pc(s) == address and not is_tail_call(s)), None)
+
+
+def parameters(site: Entry) -> Iterator[Entry]:
+    return (child for child in site.children() if child.tag in _PARAMETERS)
+
+
+def parameter_value(parameter: Entry) -> bytes | None:
+    """The expression of what is passed, to be evaluated in the caller."""
+    return parameter.expression(c.AT_call_value) or parameter.expression(c.AT_GNU_call_site_value)
+
+
+def parameter_data_value(parameter: Entry) -> bytes | None:
+    """Of what is at the address that is passed."""
+    found = parameter.expression(c.AT_call_data_value)
+    return found or parameter.expression(c.AT_GNU_call_site_data_value)
+
+
+def parameter_entry(parameter: Entry) -> Entry | None:
+    """The parameter that it is for, where it is passed in no place."""
+    found = parameter.reference(c.AT_call_parameter)
+    return found or parameter.reference(c.AT_abstract_origin)
