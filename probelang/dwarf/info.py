@@ -28,6 +28,9 @@ from probelang.dwarf.section import Section
 if TYPE_CHECKING:
     from probelang.dwarf.frames import FrameIndex
 
+if TYPE_CHECKING:
+    from probelang.dwarf.frames import FrameIndex
+
 __all__ = ["DebugInfo", "Section", "Source", "split_name"]
 
 _KEPT_BYTES = 48 << 20
@@ -130,11 +133,9 @@ class DebugInfo:
         return (1 << 22) + _WORK_PER_BYTE * sum(self.section(name).size for name in names)
 
     @cached_property
-    def frames(self) -> FrameIndex:
-        """Of .debug_frame."""
-        from probelang.dwarf.frames import FrameIndex
-
-        return FrameIndex(self.section(".debug_frame"))
+    def frame_indexes(self) -> dict[str, FrameIndex]:
+        """Of sections without a sorted table, as `probelang.dwarf.frames` needs them."""
+        return {}
 
     # ------------------------------------------------------------------------------------------------ units
 

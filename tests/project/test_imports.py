@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "library": {*FACTS, "options", "syntax", "parse"},
     "dwarf": {*FACTS},
     "sites": {*FACTS, "options", "dwarf"},
-    "target": {*FACTS, "options", "dwarf"},
+    "target": {*FACTS, "options", "dwarf", "sites"},
     "resolve": {*FACTS, "options", "syntax", "parse", "library", "dwarf", "sites", "resolved", "builtins", "target"},
     "check": {*FACTS, "options", "syntax", "resolved", "typed", "builtins", "regex", "dwarf", "target"},
     "layout": {*FACTS, "options", "typed", "builtins"},

@@ -1,0 +1,155 @@
+"""What code does between a function's entry and a later address: which arguments it stores where, and who else comes there.
+
+    push %rbp; mov %rsp,%rbp; mov %edi,-20(%rbp); movl $0,-4(%rbp)
+    stored_arguments(binary, 0x1139, 0x1140, False)   ->  (Store(at=0x113d, register=6, offset=-20, size_bytes=4),)
+
+Only values that were in argument registers at the entry count, whichever registers they went through; the `$0` above is none.
+Sources: System V ABI, AMD64 supplement, 3.2.3 (argument registers), figure 3.36 (numbers of registers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from probelang.dwarf.binary import Binary
+
+if TYPE_CHECKING:
+    from iced_x86 import Instruction
+
+LONGEST = 4096
+"""Bytes of a prologue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """By the instruction at `at`, to `register` (its number of DWARF) + `offset`. `stale`: that register has changed since."""
+
+    at: int
+    register: int
+    offset: int
+    size_bytes: int
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """`direct`: from, to. `indirect`: some jump's target is computed."""
+
+    direct: tuple[tuple[int, int], ...]
+    indirect: bool
+
+    def enter(self, low: int, high: int) -> bool:
+        """Whether one from elsewhere leads behind `low`, up to `high`."""
+        return any(low < to <= high and not low <= start < high for start, to in self.direct)
+
+
+def branches(binary: Binary, ranges: Iterable[tuple[int, int]]) -> Branches:
+    """Of a function's code."""
+    from iced_x86 import Decoder, FlowControl
+
+    both = (FlowControl.UNCONDITIONAL_BRANCH, FlowControl.CONDITIONAL_BRANCH)
+    direct: list[tuple[int, int]] = []
+    indirect = False
+    for low, high in ranges:
+        for instruction in Decoder(64, _code(binary, low, high), ip=low):
+            flow = instruction.flow_control
+            if flow == FlowControl.NEXT:
+                continue
+            if flow in both:
+                direct.append((instruction.ip, instruction.near_branch_target))
+            elif flow == FlowControl.INDIRECT_BRANCH:
+                indirect = True
+    return Branches(tuple(direct), indirect)
+
+
+def _code(binary: Binary, low: int, high: int) -> bytes:
+    offset = binary.image.offset_of(low)
+    return b"" if offset is None else binary.image.data[offset : offset + high - low]
+
+
+def stored_arguments(binary: Binary, low: int, high: int, profiled: bool) -> tuple[Store, ...] | None:
+    """Those of [low, high). None unless whatever enters at `low` comes to `high`: there are calls, or branches that lead away.
+    `profiled`: a call before the first store is the profiler's (-pg), which leaves all registers alone."""
+    from iced_x86 import Decoder, FlowControl
+
+    if high - low > LONGEST:
+        return None
+    walk = _Walk()
+    decoder = Decoder(64, _code(binary, low, high), ip=low)
+    for instruction in decoder:
+        match instruction.flow_control:
+            case FlowControl.NEXT:
+                walk.step(instruction)
+            case FlowControl.CONDITIONAL_BRANCH | FlowControl.UNCONDITIONAL_BRANCH:
+                if not low <= instruction.near_branch_target <= high:
+                    return None
+            case FlowControl.CALL | FlowControl.INDIRECT_CALL if profiled and not walk.stores:
+                pass
+            case _:
+                return None
+    return tuple(walk.stores) if decoder.ip == high else None
+
+
+class _Walk:
+    """Follows the arguments through registers and stack slots."""
+
+    def __init__(self) -> None:
+        from iced_x86 import InstructionInfoFactory, Register
+
+        r = Register
+        self.stores: list[Store] = []
+        self._information = InstructionInfoFactory()
+        self._arguments: set[int] = {r.RDI, r.RSI, r.RDX, r.RCX, r.R8, r.R9, *range(r.ZMM0, r.ZMM8)}
+        self._numbers: dict[int, int] = {
+            r.RAX: 0, r.RDX: 1, r.RCX: 2, r.RBX: 3, r.RSI: 4, r.RDI: 5, r.RBP: 6, r.RSP: 7, r.R8: 8, r.R9: 9,
+            r.R10: 10, r.R11: 11, r.R12: 12, r.R13: 13, r.R14: 14, r.R15: 15,
+        }  # fmt: skip
+
+    def step(self, instruction: Instruction) -> None:
+        from iced_x86 import MemorySizeExt, OpAccess, Register, RegisterExt
+
+        reads = (OpAccess.READ, OpAccess.COND_READ, OpAccess.READ_WRITE, OpAccess.READ_COND_WRITE)
+        used = self._information.info(instruction)
+        registers = [(RegisterExt.full_register(u.register), u.access) for u in used.used_registers()]
+        slots: list[tuple[Store, int]] = []
+        for memory in used.used_memory():
+            if memory.index == Register.NONE and memory.base in self._numbers:
+                offset = memory.displacement
+                offset -= (offset >> 63) << 64
+                size = MemorySizeExt.size(memory.memory_size)
+                slots.append((Store(instruction.ip, self._numbers[memory.base], offset, size), memory.access))
+        bases = {instruction.memory_base, instruction.memory_index}
+        has_argument = any(
+            access in reads and register in self._arguments and register not in bases
+            for register, access in registers
+        ) or any(access in reads and self._holds(slot) for slot, access in slots)
+        for slot, access in slots:
+            if access in (OpAccess.WRITE, OpAccess.READ_WRITE):
+                self.stores = [s for s in self.stores if s.stale or not _overlap(s, slot)]
+                if has_argument:
+                    self.stores.append(slot)
+        for register, access in registers:
+            if access in (OpAccess.WRITE, OpAccess.READ_WRITE, OpAccess.COND_WRITE, OpAccess.READ_COND_WRITE):
+                self._write(register, has_argument)
+
+    def _write(self, register: int, has_argument: bool) -> None:
+        if has_argument:
+            self._arguments.add(register)
+        else:
+            self._arguments.discard(register)
+        number = self._numbers.get(register)
+        if number is not None and any(s.register == number for s in self.stores):
+            self.stores = [replace(s, stale=True) if s.register == number else s for s in self.stores]
+
+    def _holds(self, slot: Store) -> bool:
+        return any(_overlap(known, slot) and not known.stale for known in self.stores)
+
+
+def _overlap(one: Store, other: Store) -> bool:
+    return (
+        one.register == other.register
+        and one.offset < other.offset + other.size_bytes
+        and other.offset < one.offset + one.size_bytes
+    )
