@@ -37,15 +37,19 @@ def attach_sites(
     *,
     multi: bool = True,
     perf_link: bool = True,
+    semaphores: Sequence[int] = (),
 ) -> Attachment:
     """Sets a probe at each file offset with its cookie; `pid` 0: in every process. `multi` must be what the program was
-    loaded for; otherwise one perf event a site, `perf_link` where it has cookies. Raises OSError."""
+    loaded for; otherwise one perf event a site, `perf_link` where it has cookies. `semaphores`: of marks, for each site the file
+    offset of its counter or 0; empty: none has one. Raises OSError."""
     if multi:
-        return Attachment([bpf.link_uprobe_multi(program_fd, path, offsets, cookies, pid, is_return)])
+        return Attachment(
+            [bpf.link_uprobe_multi(program_fd, path, offsets, cookies, pid, is_return, semaphores)]
+        )
     attachment = Attachment()
     try:
-        for offset, cookie in zip(offsets, cookies, strict=True):
-            event = perf.open_uprobe(path, offset, is_return=is_return, pid=pid or -1)
+        for offset, cookie, counter in zip(offsets, cookies, semaphores or [0] * len(offsets), strict=True):
+            event = perf.open_uprobe(path, offset, is_return=is_return, pid=pid or -1, counter=counter)
             attachment.fds.append(event)
             _join(attachment, event, program_fd, cookie, perf_link)
     except BaseException:

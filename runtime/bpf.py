@@ -312,16 +312,24 @@ def link_function_entry(program_fd: int) -> int:
 
 
 def link_uprobe_multi(
-    program_fd: int, path: str, offsets: Sequence[int], cookies: Sequence[int], pid: int, is_return: bool
+    program_fd: int,
+    path: str,
+    offsets: Sequence[int],
+    cookies: Sequence[int],
+    pid: int,
+    is_return: bool,
+    counters: Sequence[int] = (),
 ) -> int:
-    """`pid` 0: every process."""
+    """`pid` 0: every process. `counters`: file offsets of 16-bit numbers that the kernel counts up in every process while a site is probed there; 0: none."""
     text = Bytes(os.fsencode(path) + b"\0")
     where = Bytes(struct.pack(f"<{len(offsets)}Q", *offsets))
     values = Bytes(struct.pack(f"<{len(cookies)}Q", *cookies))
+    references = Bytes(struct.pack(f"<{len(counters)}Q", *counters))
     attributes = struct.pack(
         "<IIIIQQQQIII4x",
         program_fd, 0, ATTACH_UPROBE_MULTI, 0,
-        text.address, where.address, 0, values.address if cookies else 0, len(offsets), int(is_return), pid,
+        text.address, where.address, references.address if any(counters) else 0, values.address if cookies else 0,
+        len(offsets), int(is_return), pid,
     )  # fmt: skip
     return _call(_LINK_CREATE, attributes)
 

@@ -25,6 +25,7 @@ class Mapping:
     executable: bool
     path: str
     file: tuple[int, int]
+    writable: bool = False
 
 
 def read_mappings(pid: int) -> list[Mapping]:
@@ -43,7 +44,13 @@ def _mapping(line: bytes) -> Mapping:
     path = os.fsdecode(fields[5]) if len(fields) == 6 else ""
     device = os.makedev(int(major, 16), int(minor, 16))
     return Mapping(
-        int(start, 16), int(end, 16), int(fields[2], 16), b"x" in fields[1], path, (device, int(fields[4]))
+        int(start, 16),
+        int(end, 16),
+        int(fields[2], 16),
+        b"x" in fields[1],
+        path,
+        (device, int(fields[4])),
+        b"w" in fields[1],
     )
 
 

@@ -45,10 +45,20 @@ def _return_flag() -> int:
     return 1 << int(text.removeprefix("config:"))
 
 
-def open_uprobe(path: str, offset: int, *, is_return: bool, pid: int) -> int:
-    """One probe at one file offset. `pid` -1: every process; otherwise the process's memory, whatever its threads."""
+def _counter_bits(offset: int) -> int:
+    """The bits of `config` that say where a mark's counter is (`config:32-63`, kernel/events/core.c: PERF_UPROBE_REF_CTR_OFFSET_SHIFT)."""
+    text = (_UPROBE / "format" / "ref_ctr_offset").read_text().strip()
+    first, _, last = text.removeprefix("config:").partition("-")
+    if offset >> (int(last) - int(first) + 1):
+        raise OverflowError(f"{offset:#x} does not fit {text}")
+    return offset << int(first)
+
+
+def open_uprobe(path: str, offset: int, *, is_return: bool, pid: int, counter: int = 0) -> int:
+    """One probe at one file offset. `pid` -1: every process; otherwise the process's memory, whatever its threads. `counter`: file
+    offset of a 16-bit number that is counted up meanwhile, 0: none."""
     name = ctypes.create_string_buffer(os.fsencode(path) + b"\0")
-    config = _return_flag() if is_return else 0
+    config = (_return_flag() if is_return else 0) | (_counter_bits(counter) if counter else 0)
     attributes = struct.pack(
         "<IIQQQQQIIQQ",
         uprobe_type(), _ATTRIBUTES_SIZE, config, 1, 0, 0, 0, 1, 0, ctypes.addressof(name), offset,

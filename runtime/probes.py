@@ -12,8 +12,9 @@ import errno
 import os
 import platform
 import resource
+from typing import TypeAlias
 
-from probelang.artifact.manifest import ProbeSpec, ProgramSpec
+from probelang.artifact.manifest import Manifest, ProbeSpec, ProgramSpec
 from probelang.artifact.points import FunctionPoint, ProfilePoint
 from probelang.diag import CompileError, Diagnostic
 from probelang.runtime.attach import (
@@ -32,6 +33,9 @@ _NOT_SUPPORTED = 524  # ENOTSUPP, which the kernel keeps to itself elsewhere
 _PARALLEL_FROM, _CLOSING_THREADS = 3, 32
 _SYS_MEMBARRIER = {"x86_64": 324, "aarch64": 283}.get(platform.machine(), 283)
 _MEMBARRIER_GLOBAL = 1
+
+Semaphores: TypeAlias = dict[str, dict[int, int]]
+"""Path -> offset of a mark -> offset of its counter."""
 
 
 class Attachments:
@@ -86,6 +90,7 @@ def attach_probes(loaded: Loaded) -> Attachments:
     attachments = Attachments()
     programs = {p.symbol: p for p in loaded.manifest.programs}
     failures: list[Diagnostic] = []
+    semaphores = _semaphores(loaded.manifest)
     if "uprobe_multi" not in loaded.features:
         _allow_more_files()
     try:
@@ -94,7 +99,7 @@ def attach_probes(loaded: Loaded) -> Attachments:
         for probe in loaded.manifest.probes:
             for symbol in probe.programs:
                 try:
-                    _attach(attachments, loaded, probe, programs[symbol])
+                    _attach(attachments, loaded, probe, programs[symbol], semaphores)
                 except OSError as error:
                     failures.append(_failure(probe, error))
     except BaseException:
@@ -111,14 +116,16 @@ def _follow(attachments: Attachments, loaded: Loaded, program: ProgramSpec | Non
         attachments.held.append(attach_tracepoint(loaded.programs[program.symbol], program.tracepoint))
 
 
-def _attach(attachments: Attachments, loaded: Loaded, probe: ProbeSpec, program: ProgramSpec) -> None:
+def _attach(
+    attachments: Attachments, loaded: Loaded, probe: ProbeSpec, program: ProgramSpec, semaphores: Semaphores
+) -> None:
     fd = loaded.programs[program.symbol]
     link = "perf_link" in loaded.features
     attachments.must_wait |= program.kind != "uprobe"
     match program.kind:
         case "uprobe":
             assert isinstance(probe.point, FunctionPoint)
-            attachments.held.append(_attach_function(loaded, fd, probe.point, link))
+            attachments.held.append(_attach_function(loaded, fd, probe.point, link, semaphores))
         case "raw_tracepoint" if enters_function(program, loaded.features):
             attachments.held.append(attach_function_entry(fd))
         case "raw_tracepoint":
@@ -133,8 +140,11 @@ def _attach(attachments: Attachments, loaded: Loaded, probe: ProbeSpec, program:
             pass
 
 
-def _attach_function(loaded: Loaded, fd: int, point: FunctionPoint, link: bool) -> Attachment:
+def _attach_function(
+    loaded: Loaded, fd: int, point: FunctionPoint, link: bool, semaphores: Semaphores
+) -> Attachment:
     sites = point.sites
+    counters = semaphores.get(point.binary.path, {})
     return attach_sites(
         fd,
         point.binary.path,
@@ -144,7 +154,20 @@ def _attach_function(loaded: Loaded, fd: int, point: FunctionPoint, link: bool) 
         point.is_return,
         multi="uprobe_multi" in loaded.features,
         perf_link=link,
+        semaphores=[counters.get(s.offset, 0) for s in sites] if counters else [],
     )
+
+
+def _semaphores(manifest: Manifest) -> Semaphores:
+    """All probes of one place must say the same of its counter, those that know nothing of a mark there as well: the kernel
+    refuses others (insert_uprobe in kernel/events/uprobes.c)."""
+    found: dict[str, dict[int, int]] = {}
+    for probe in manifest.probes:
+        if isinstance(probe.point, FunctionPoint):
+            marks = {site.offset: site.semaphore for site in probe.point.sites if site.semaphore}
+            if marks:
+                found.setdefault(probe.point.binary.path, {}).update(marks)
+    return found
 
 
 def _allow_more_files() -> None:
@@ -170,5 +193,8 @@ def _failure(probe: ProbeSpec, error: OSError) -> Diagnostic:
             return AttachFailed(probe=probe.name, reason="the process has ended")
         case number if number == _NOT_SUPPORTED:
             return AttachFailed(probe=probe.name, reason="the kernel cannot probe the instruction there")
+        case errno.EINVAL if isinstance(point, FunctionPoint) and any(s.semaphore for s in point.sites):
+            reason = "another tracer probes one of its places without raising the counter of the mark there"
+            return AttachFailed(probe=probe.name, reason=reason)
         case _:
             return AttachFailed(probe=probe.name, reason=str(error.strerror).lower())

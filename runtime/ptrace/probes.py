@@ -56,11 +56,12 @@ class EventProbe:
 
 @dataclass(slots=True)
 class Places:
-    """The sites in one file, by offset."""
+    """The sites in one file, by offset; `semaphores` likewise, of its marks."""
 
     entries: dict[int, list[EntrySite]] = field(default_factory=dict[int, list[EntrySite]])
     returns: dict[int, list[EntrySite]] = field(default_factory=dict[int, list[EntrySite]])
     ordered: list[int] = field(default_factory=list[int])
+    semaphores: dict[int, list[Probe]] = field(default_factory=dict[int, "list[Probe]"])
     made: dict[tuple[int, tuple[EntrySite, ...]], CallSite] = field(
         default_factory=dict[tuple[int, "tuple[EntrySite, ...]"], CallSite]
     )
@@ -101,6 +102,24 @@ class Probes:
             places = self.places.get(self._file_of(process.pid, mapping))
             if places is not None:
                 _add_sites(found, process, mapping, places)
+        return found
+
+    def semaphores_in(self, process: Process, mappings: list[Mapping]) -> set[int]:
+        """Addresses of the counters that the marks in the memory of a process want raised."""
+        found: set[int] = set()
+        if not any(places.semaphores for places in self.places.values()):
+            return found
+        for mapping in mappings:
+            if not mapping.writable or not mapping.path.startswith("/"):
+                continue
+            places = self.places.get(self._file_of(process.pid, mapping))
+            if places is not None:
+                end = mapping.offset + mapping.end - mapping.start
+                found.update(
+                    mapping.start + offset - mapping.offset
+                    for offset, probes in places.semaphores.items()
+                    if mapping.offset <= offset < end and any(p.is_for(process) for p in probes)
+                )
         return found
 
     def _file_of(self, pid: int, mapping: Mapping) -> FileId:
@@ -172,6 +191,8 @@ def compile_probes(manifest: Manifest, half: UserHalf) -> Probes:
                 for site in sites:
                     texts = Texts(os.fsencode(site.point), os.fsencode(site.function), name, is_return)
                     by_offset.setdefault(site.offset, []).append(EntrySite(probe, texts))
+                    if site.semaphore:
+                        places.semaphores.setdefault(site.semaphore, []).append(probe)
             case ProcessPoint(event=event, executable=path, pid=pid, point=point):
                 texts = Texts(os.fsencode(point), b"", name, False)
                 found = {

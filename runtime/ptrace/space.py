@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from probelang.runtime.mappings import PAGE, Mapping
 from probelang.runtime.ptrace.machine import Machine
 from probelang.runtime.ptrace.memory import Memory
+from probelang.runtime.ptrace.semaphores import Semaphores
 
 if TYPE_CHECKING:
     from probelang.runtime.ptrace.sites import Site
@@ -42,7 +43,7 @@ class Area:
 class Space:
     """`sites`: address -> what to do there, in order; every key has a breakpoint in memory. `originals`: the bytes under them.
     `slots`: address -> its slot. `left`: breakpoints that are gone, and the bytes now; a thread may have hit one just before.
-    `idle_returns`: return address that has a breakpoint -> hits since anyone last returned there. `seen`: mappings of code when sites were last looked for."""
+    `idle_returns`: return address that has a breakpoint -> hits since anyone last returned there. `seen`: mappings of code when sites were last looked for. `semaphores`: of the marks that have sites."""
 
     memory: Memory
     machine: Machine
@@ -54,10 +55,14 @@ class Space:
     left: dict[int, bytes] = field(default_factory=dict[int, bytes])
     idle_returns: dict[int, int] = field(default_factory=dict[int, int])
     seen: frozenset[Mapping] = frozenset()
+    semaphores: Semaphores = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.semaphores = Semaphores(self.memory)
 
     def copy(self, memory: Memory) -> Space:
         """Of a child after fork."""
-        return Space(
+        child = Space(
             memory,
             self.machine,
             1,
@@ -69,6 +74,8 @@ class Space:
             dict(self.idle_returns),
             self.seen,
         )
+        child.semaphores = self.semaphores.copy(memory)
+        return child
 
     # --------------------------------------------------------------------------------------- breakpoints
 
@@ -136,6 +143,7 @@ class Space:
         self.originals.update(self.left)
         self._reset(list(self.originals))
         self.sites.clear()
+        self.semaphores.lower_all()
 
     def _set(self, addresses: list[int]) -> set[int]:
         """Those where none can be."""

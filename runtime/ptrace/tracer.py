@@ -217,6 +217,7 @@ class Tracer:
             if address not in wanted and (RETURN_PLACE not in sites or mapping_of(mappings, address) is None)
         ]
         self.lost_places += space.set_sites(wanted, gone)
+        space.semaphores.want(self._probes.semaphores_in(process, mappings))
 
     def _set_up(self, process: Process) -> None:
         """Of a program that begins, or is met while it runs."""
