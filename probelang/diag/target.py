@@ -198,6 +198,41 @@ class NoFunctionAtAddress(Diagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoDebugInfo(Diagnostic):
+    """`advice`: what would bring it."""
+
+    code: ClassVar[str] = "E0413"
+    path: str
+    build_id: str = ""
+    advice: str = ""
+
+    def title(self) -> str:
+        return f"`{self.path}` has no debug information, which `$variables` need"
+
+    def label(self) -> str:
+        return "read here"
+
+    def help(self) -> str:
+        without = "without it there are `int_arg(n)`, `pointer_arg(n)`, `register(name)`, and probes on functions and PLT entries"
+        return f"{self.advice}; {without}" if self.advice else without
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingDebugFile(Diagnostic):
+    """`part`: the file that `path` refers to, which holds some of the debug information."""
+
+    code: ClassVar[str] = "E0414"
+    path: str
+    part: str
+
+    def title(self) -> str:
+        return f"some of the debug information of `{self.path}` is in `{self.part}`, which is not here"
+
+    def help(self) -> str:
+        return "install it with the debug file that refers to it; both come from the same package"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedSites(CompileWarning):
     """Functions of a wildcard on which no probe can stand, counted by reason."""
 

@@ -3,8 +3,7 @@
     binary = open_binary("/usr/bin/python3.11")
     find_functions(binary, "PyObject_Mall*")  ->  (Function("PyObject_Malloc", address=0x..., offset=0x..., ...),)
 
-Names come from `.symtab`; where it is stripped, from a separate debug file of the same build-id, from
-`.gnu_debugdata`, and from `.dynsym`.
+Names come from `.symtab`; where it is stripped, from a separate debug file, from `.gnu_debugdata`, and from `.dynsym`.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from probelang.dwarf.image import (
     parse_image,
     read_image,
 )
+from probelang.dwarf.separate import DEBUG_FOLDER, separate_files
 from probelang.dwarf.symbols import ENTRY, Symbol, SymbolTable, read_table
 
-DEBUG_FOLDER = "/usr/lib/debug"
 # more than this after decompression is no symbol table
 MAXIMUM_DEBUGDATA_BYTES = 256 << 20
 DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_FLAGS_1 = 5, 6, 10, 1, 15, 29, 0x6FFFFFFB
@@ -149,7 +148,7 @@ def _tables(image: Image, identity: str, debug_folder: str) -> tuple[tuple[Symbo
         tables: tuple[SymbolTable, ...] = (read_table(image, dynamic),)
     else:
         tables = _dynamic_table(image)
-    separate = _separate_table(identity, debug_folder) or _embedded_table(image)
+    separate = _separate_table(image, identity, debug_folder) or _embedded_table(image)
     return (*tables, *separate), not separate
 
 
@@ -166,16 +165,16 @@ def _dynamic_table(image: Image) -> tuple[SymbolTable, ...]:
     )
 
 
-def _separate_table(identity: str, folder: str) -> tuple[SymbolTable, ...]:
-    """The symbol table of the debug file with this build-id; a damaged one is as good as none."""
-    if len(identity) < 4:
-        return ()
-    try:
-        image = read_image(f"{folder}/.build-id/{identity[:2]}/{identity[2:]}.debug")
-        section = image.section_of_type(SHT_SYMTAB)
-        return () if section is None else (read_table(image, section),)
-    except BinaryError:
-        return ()
+def _separate_table(image: Image, identity: str, folder: str) -> tuple[SymbolTable, ...]:
+    """The symbol table of the binary's debug file; a damaged one is as good as none."""
+    for separate in separate_files(image, identity, folder):
+        section = separate.section_of_type(SHT_SYMTAB)
+        if section is not None:
+            try:
+                return (read_table(separate, section),)
+            except BinaryError:
+                continue
+    return ()
 
 
 def _embedded_table(image: Image) -> tuple[SymbolTable, ...]:

@@ -79,7 +79,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """`data` is the file mapped privately and read-only; it stays open as long as the image lives."""
+    """`data` is the file mapped read-only; it stays open as long as the image lives."""
 
     path: str
     data: Bytes
@@ -96,6 +96,9 @@ class Image:
 
     def section_of_type(self, kind: int) -> Section | None:
         return next((s for s in self.sections if s.type == kind), None)
+
+    def sections_named(self, name: str) -> list[Section]:
+        return [s for s in self.sections if s.name == name]
 
     def contents(self, section: Section) -> bytes:
         """A section's bytes; raises BinaryError when they lie outside the file."""
@@ -148,12 +151,13 @@ def map_file(path: str) -> mmap.mmap:
         os.close(descriptor)
 
 
-def read_image(path: str) -> Image:
-    """Header, sections and segments of a 64-bit x86-64 program or library. Raises BinaryError."""
-    return parse_image(path, map_file(path))
+def read_image(path: str, objects: bool = False) -> Image:
+    """Header, sections and segments of a 64-bit x86-64 program or library; with `objects`, also of an object file, as files of
+    debug information may be. Raises BinaryError."""
+    return parse_image(path, map_file(path), objects)
 
 
-def parse_image(path: str, data: Bytes) -> Image:
+def parse_image(path: str, data: Bytes, objects: bool = False) -> Image:
     if data[:4] != b"\x7fELF":
         raise BinaryError(NotElf(path=path))
     if len(data) < HEADER.size:
@@ -162,7 +166,7 @@ def parse_image(path: str, data: Bytes) -> Image:
         HEADER.unpack_from(data)
     )
     _check_machine(path, ident, machine)
-    if kind in (ET_REL, ET_CORE) or kind not in (ET_EXEC, ET_DYN):
+    if kind not in (ET_EXEC, ET_DYN) and not (objects and kind == ET_REL):
         names = {ET_REL: "an object file", ET_CORE: "a core dump"}
         raise BinaryError(NotProbeable(path=path, kind=names.get(kind, f"an ELF file of type {kind}")))
     if phnum and phentsize != SEGMENT.size:
