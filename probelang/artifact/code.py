@@ -257,7 +257,7 @@ class BucketCount:
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One part of a format. `kind` "text": `text` as it is. Otherwise one conversion of the next argument:
-    `d i u x X o c s p b m M` or "hist". `width` and `precision` are a number, None, or -1 = taken from an argument
+    `d i u x X o c s p b m M f F e E g G` or "hist"; those from `f` on take a long with the bits of a double. `width` and `precision` are a number, None, or -1 = taken from an argument
     (long) that comes before the value. `flag` is one of `0 + - # space` or empty."""
 
     kind: str

@@ -14,8 +14,10 @@ from collections.abc import Iterator, Sequence
 from probelang.artifact.code import Piece
 
 _CONVERSION = re.compile(
-    rb"%(?P<flag>[0+\- #]?)(?P<width>\d+|\*)?(?:\.(?P<precision>\d*|\*))?l?(?P<kind>[diuxXocspbmM%])"
+    rb"%(?P<flag>[0+\- #]?)(?P<width>\d+|\*)?(?:\.(?P<precision>\d*|\*))?l?(?P<kind>[diuxXocspbmMfFeEgG%])"
 )
+FLOATS = frozenset("fFeEgG")
+"""Conversions of floating point numbers: the argument is a long with the bits of a double."""
 # what a format may ask for at most; wider output than a megabyte is a typing mistake
 _SIZE_LIMIT = 1 << 20
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from probelang import typed
 from probelang.artifact import code
+from probelang.artifact.formats import FLOATS
 from probelang.artifact.points import is_process_point
 from probelang.builtins import Builtin
 from probelang.check import mistakes
@@ -75,7 +76,7 @@ def _summarise(nodes: tuple[Node, ...], builtins: Mapping[tuple[str, int], Built
                 calls.append(node)
             case code.Print():
                 printed.update(id(argument) for argument in node.arguments)
-            case code.Format() if any(isinstance(a, code.Histogram) for a in node.arguments):
+            case code.Format() if _prints_only(node):
                 finds.append(_Find(node, node.at, node.at))
             case code.Call(name=name) if name in _ONLY_PRINTED:
                 if id(node) not in printed:
@@ -91,6 +92,13 @@ def _summarise(nodes: tuple[Node, ...], builtins: Mapping[tuple[str, int], Built
             case _:
                 pass
     return _Summary(tuple(finds), tuple(calls))
+
+
+def _prints_only(node: code.Format) -> bool:
+    """Histograms and floating point numbers are formatted by the runtime, from what a process probe prints."""
+    return any(isinstance(a, code.Histogram) for a in node.arguments) or any(
+        piece.kind in FLOATS for piece in node.pieces
+    )
 
 
 def _finds(handler: _Summary, functions: list[_Summary]) -> Iterator[_Find]:
@@ -128,6 +136,9 @@ def _judge(
         case code.Call(name=name) if name in _ONLY_PRINTED:
             return mistakes.SymbolAsText(span=span, name=name) if in_kernel else None
         case code.Format() if in_kernel:
+            floats = [piece.kind for piece in find.node.pieces if piece.kind in FLOATS]
+            if floats:
+                return mistakes.FloatAsText(span=span, conversion=floats[0])
             return mistakes.HistogramAsText(span=span)
         case code.Call(name=name):
             row = builtins[name, len(find.node.arguments)]

@@ -42,6 +42,20 @@ class SymbolAsText(Diagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FloatAsText(Diagnostic):
+    """`conversion`: `f`."""
+
+    code = "E0506"
+    conversion: str
+
+    def title(self) -> str:
+        return f"in a process probe `%{self.conversion}` works in `printf` only, not in a string"
+
+    def help(self) -> str:
+        return "print it here, take `double_text(..)`, or use --backend ptrace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KernelTooOld(Diagnostic):
     """`feature`: its name in `probelang doctor`; `kernel`: the first that has it."""
 

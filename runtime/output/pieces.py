@@ -3,16 +3,19 @@
     (Piece("s"), Piece("text", b" "), Piece("d", width=5)), [b"x", -1]  ->  b"x    -1"
 
 Arguments are int and bytes, those of `%m`, `%M` and `hist` bytes (memory already read, a rendered histogram). Integers
-are 64 bits; `x X o u p` take them as unsigned. What differs from Python's own `%`: `#o`, a precision of 0, the flag 0
+are 64 bits; `x X o u p` take them as unsigned, `f F e E g G` as the bits of a double. What differs from Python's own `%`: `#o`, a precision of 0, the flag 0
 beside a precision, negative `*`; `%#x` of 0 is `0x0` as in Python and in SystemTap. Source: C11 7.21.6.1.
 """
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from probelang.artifact.code import Piece
+from probelang.artifact.formats import FLOATS
 from probelang.runtime.output.escape import escape_text
 from probelang.runtime.store import Value
 
@@ -31,7 +34,7 @@ class Conversion:
 
     template: bytes
     takes: int
-    convert: Callable[[Sequence[Value]], bytes | int] | None
+    convert: Callable[[Sequence[Value]], bytes | int | float] | None
 
 
 def format_pieces(pieces: Sequence[Piece], arguments: Sequence[Value]) -> bytes:
@@ -43,9 +46,8 @@ def argument_count(piece: Piece) -> int:
     return (piece.kind != "text") + (piece.width == -1) + (piece.precision == -1)
 
 
-def compile_pieces(pieces: Sequence[Piece], unsigned: bool = False) -> Formatter:
-    """`unsigned`: arguments of `x X o u p` come as unsigned numbers already."""
-    conversions = [_compile_piece(piece, unsigned) for piece in pieces]
+def compile_pieces(pieces: Sequence[Piece]) -> Formatter:
+    conversions = [_compile_piece(piece, unpacked=False) for piece in pieces]
     template = b"".join(conversion.template for conversion in conversions)
     takers = [conversion for conversion in conversions if conversion.takes]
     if not takers:
@@ -54,7 +56,7 @@ def compile_pieces(pieces: Sequence[Piece], unsigned: bool = False) -> Formatter
     if all(conversion.convert is None for conversion in takers):
         return lambda arguments: template % tuple(arguments)
 
-    steps: list[tuple[int, int, Callable[[Sequence[Value]], bytes | int] | None]] = []
+    steps: list[tuple[int, int, Callable[[Sequence[Value]], bytes | int | float] | None]] = []
     start = 0
     for conversion in takers:
         steps.append((start, start + conversion.takes, conversion.convert))
@@ -71,21 +73,24 @@ def compile_pieces(pieces: Sequence[Piece], unsigned: bool = False) -> Formatter
 
 
 def native_template(pieces: Sequence[Piece]) -> bytes | None:
-    """The whole format for Python's `%`, where it needs nothing else once `x X o u p` have unsigned arguments."""
-    conversions = [_compile_piece(piece, unsigned=True) for piece in pieces]
+    """The whole format for Python's `%`, where it needs nothing else once `x X o u p` have unsigned arguments and `f F e E g G`
+    doubles."""
+    conversions = [_compile_piece(piece, unpacked=True) for piece in pieces]
     if any(conversion.convert is not None for conversion in conversions):
         return None
     return b"".join(conversion.template for conversion in conversions)
 
 
-def _compile_piece(piece: Piece, unsigned: bool) -> Conversion:
+def _compile_piece(piece: Piece, unpacked: bool) -> Conversion:
     if piece.kind == "text":
         return Conversion(piece.text.replace(b"%", b"%%"), 0, None)
     takes = argument_count(piece)
     native = _native_template(piece)
     if native is None:
         return Conversion(b"%s", takes, _slow(piece))
-    if piece.kind in UNSIGNED and not unsigned:
+    if piece.kind in FLOATS and not unpacked:
+        return Conversion(native, takes, lambda arguments: double_of(_number(arguments[0])))
+    if piece.kind in UNSIGNED and not unpacked:
         return Conversion(native, takes, lambda arguments: _number(arguments[0]) & MASK)
     return Conversion(native, takes, None)
 
@@ -111,6 +116,10 @@ def _native_template(piece: Piece) -> bytes | None:
             return f"%{left}{zero}{size}o".encode()
         case "s" if piece.flag != "#":
             return f"%{left}{size}s".encode()
+        case "f" | "F" | "e" | "E" | "g" | "G" if (
+            piece.flag != "0"
+        ):  # what C does not fill up with zeros: inf
+            return f"%{piece.flag}{size}{piece.kind}".encode()
         case "hist":
             return b"%s"
         case _:
@@ -129,11 +138,13 @@ def _slow(piece: Piece) -> Callable[[Sequence[Value]], bytes]:
             precision = _number(stars.pop(0))
             settled = replace(settled, precision=None if precision < 0 else min(precision, WIDEST))
         width = min(settled.width or 0, WIDEST)
-        text = (
-            _integer(settled, value, 0 if left else width)
-            if piece.kind in INTEGERS
-            else _bytes(settled, value)
-        )
+        zeros = 0 if left else width
+        if piece.kind in INTEGERS:
+            text = _integer(settled, value, zeros)
+        elif piece.kind in FLOATS:
+            text = _float(settled, value, zeros)
+        else:
+            text = _bytes(settled, value)
         if piece.kind in ("b", "hist"):
             return text
         return text.ljust(width) if left else text.rjust(width)
@@ -187,6 +198,21 @@ def _integer(piece: Piece, value: Value, zeros: int) -> bytes:
         digits = "0" + digits
     text = prefix + digits
     return (text.upper() if piece.kind == "X" else text).encode()
+
+
+def _float(piece: Piece, value: Value, zeros: int) -> bytes:
+    """A floating point number; `zeros`: the width that the flag 0 fills."""
+    number = double_of(_number(value))
+    fill = f"0{zeros or ''}" if piece.flag == "0" and math.isfinite(number) else ""
+    flag = piece.flag if piece.flag in ("+", " ", "#") else ""
+    size = fill + ("" if piece.precision is None else f".{piece.precision}")
+    return f"%{flag}{size}{piece.kind}".encode() % number
+
+
+def double_of(bits: int) -> float:
+    """The IEEE double with these 64 bits."""
+    found: float = struct.unpack("<d", struct.pack("<Q", bits & MASK))[0]
+    return found
 
 
 def _number(value: Value) -> int:

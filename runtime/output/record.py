@@ -14,7 +14,8 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias, cast
 
-from probelang.artifact.code import HistogramShape
+from probelang.artifact.code import HistogramShape, Piece
+from probelang.artifact.formats import FLOATS
 from probelang.artifact.manifest import Record
 from probelang.runtime.output.histogram import render_histogram
 from probelang.runtime.output.pieces import UNSIGNED, compile_pieces, native_template
@@ -62,7 +63,7 @@ def compile_batch(record: Record, resolver: Resolver) -> Callable[[Buffer, Seque
 def _long_batch(codes: str, template: bytes) -> Callable[[Buffer, Sequence[int]], bytes]:
     """Records of one size at even distances are unpacked and formatted many at a time."""
     read = struct.Struct("<" + codes).unpack_from
-    many: dict[int, Callable[[Buffer, int], tuple[int, ...]]] = {}  # by distance
+    many: dict[int, Callable[[Buffer, int], tuple[int | float, ...]]] = {}  # by distance
     templates, size = template * AT_ONCE, struct.calcsize("<" + codes)
 
     def render(data: Buffer, offsets: Sequence[int]) -> bytes:
@@ -156,12 +157,14 @@ def _value_kinds(record: Record) -> list[str]:
 
 
 def _codes(record: Record) -> list[str]:
-    """Struct codes: unsigned where the conversion wants that, so that nothing is left to do for each value."""
-    codes: list[str] = []
-    for piece in record.pieces:
-        if piece.kind != "text":
-            codes.append("I4x" if piece.kind in ("s", "m", "M") else "Q" if piece.kind in UNSIGNED else "q")
-    return codes
+    """Struct codes: what the conversion wants, so that nothing is left to do for each value."""
+    return [_code(piece) for piece in record.pieces if piece.kind != "text"]
+
+
+def _code(piece: Piece) -> str:
+    if piece.kind in ("s", "m", "M"):
+        return "I4x"
+    return "d" if piece.kind in FLOATS else "Q" if piece.kind in UNSIGNED else "q"
 
 
 def _argument_plan(record: Record, resolver: Resolver) -> list[Callable[[Fields], Value]]:

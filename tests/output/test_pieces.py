@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import math
+import struct
 
 import pytest
 from hypothesis import example, given
@@ -64,6 +66,37 @@ def test_stars_take_their_numbers_before_the_value(
 def test_strings_print_as_in_c(flag: str, width: int | None, precision: int | None, value: bytes) -> None:
     piece = Piece("s", flag=flag, width=width or None, precision=precision)
     assert format_pieces([piece], [value]) == printf(template(piece, ""), value)
+
+
+@given(
+    st.sampled_from("fFeEgG"),
+    st.sampled_from(["", "0", "+", "-", " ", "#"]),
+    SIZES,
+    SIZES,
+    st.floats(allow_nan=False),
+)
+@example("f", "0", 9, None, math.inf)
+@example("F", "", None, None, -math.inf)
+@example("G", "#", 12, 0, -0.0)
+@example("e", "", None, None, math.nan)
+def test_floating_point_numbers_print_as_in_c(
+    kind: str, flag: str, width: int | None, precision: int | None, value: float
+) -> None:
+    piece = Piece(kind, flag=flag, width=width or None, precision=precision)
+    buffer = ctypes.create_string_buffer(4096)
+    size = LIBC.snprintf(buffer, ctypes.c_size_t(4096), template(piece, ""), ctypes.c_double(value))
+    assert format_pieces([piece], [bits_of(value)]) == buffer.raw[:size]
+
+
+def test_stars_of_floating_point_numbers() -> None:
+    piece = Piece("f", width=-1, precision=-1)
+    assert format_pieces([piece], [-8, 2, bits_of(1.005)]) == b"1.00    "
+    assert format_pieces([piece], [8, -1, bits_of(-1.5)]) == b"-1.500000"
+
+
+def bits_of(number: float) -> int:
+    found: int = struct.unpack("<q", struct.pack("<d", number))[0]
+    return found
 
 
 @pytest.mark.parametrize(

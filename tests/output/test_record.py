@@ -14,6 +14,7 @@ from probelang.runtime.output.histogram import render_histogram
 from probelang.runtime.output.pieces import format_pieces
 from probelang.runtime.output.record import (
     HEADER_SIZE,
+    compile_batch,
     compile_packed,
     compile_record,
     compile_unpacker,
@@ -50,7 +51,7 @@ def test_all_forms_print_what_the_format_says(values: list[Value], data: st.Data
     kinds: list[FieldKind] = ["string" if isinstance(value, bytes) else "long" for value in values]
     pieces = [Piece("text", b"100% ")]
     for kind in kinds:
-        conversion = "s" if kind == "string" else data.draw(st.sampled_from("diuxXopc"))
+        conversion = "s" if kind == "string" else data.draw(st.sampled_from("diuxXopcfFeEgG"))
         pieces += [Piece(conversion, width=data.draw(st.none() | st.integers(1, 9))), Piece("text", b"|")]
     record = Record("print", tuple(kinds), pieces=tuple(pieces))
     expected = format_pieces(pieces, values)
@@ -58,6 +59,9 @@ def test_all_forms_print_what_the_format_says(values: list[Value], data: st.Data
     assert (
         compile_packed(record, Resolver())(b"junk" + pack(list(kinds), values), 4 + HEADER_SIZE) == expected
     )
+    packed = pack(list(kinds), values)
+    offsets = range(HEADER_SIZE, HEADER_SIZE + 70 * len(packed), len(packed))
+    assert compile_batch(record, Resolver())(packed * 70, offsets) == expected * 70
 
 
 @given(VALUES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from probelang.llvm.calls import arguments, clock, control, identity, memory, stacks, text
+from probelang.llvm.calls import arguments, clock, control, floats, identity, memory, stacks, text
 from probelang.llvm.calls.lowering import Lowering
 
 TABLE: Mapping[tuple[str, int], Lowering] = {
@@ -12,6 +12,7 @@ TABLE: Mapping[tuple[str, int], Lowering] = {
     **arguments.LOWERINGS,
     **clock.LOWERINGS,
     **memory.LOWERINGS,
+    **floats.LOWERINGS,
     **text.LOWERINGS,
     **stacks.LOWERINGS,
     **control.LOWERINGS,
