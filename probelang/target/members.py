@@ -83,13 +83,14 @@ def find_member(struct: Struct, name: str, around: Surroundings) -> tuple[Member
             for each in owner.members:
                 if each.name == name:
                     return (*path, each)
-                if each.name is None and (inner := _inside(each, around)) is not None:
+                if each.name is None and (inner := inside(each, around)) is not None:
                     further.append((inner, (*path, each)))
         rows = further
     return None
 
 
-def _inside(unnamed: Member, around: Surroundings) -> Struct | None:
+def inside(unnamed: Member, around: Surroundings) -> Struct | None:
+    """The struct that a base class or an anonymous member is."""
     plain = bare(completed(unnamed.type.get(), around))
     return plain if isinstance(plain, Struct) else None
 
@@ -100,7 +101,7 @@ def _names(struct: Struct, around: Surroundings, level: int = 0) -> list[str]:
     for each in struct.members:
         if each.name is not None:
             found.append(each.name)
-        elif level < 4 and (inner := _inside(each, around)) is not None:
+        elif level < 4 and (inner := inside(each, around)) is not None:
             found += _names(inner, around, level + 1)
     return found
 

@@ -116,13 +116,14 @@ def string_like(ctype: CType) -> Literal["pointer", "array"] | None:
     """Whether it is a pointer to characters or an array of them."""
     plain = referred(ctype)
     if isinstance(plain, Pointer):
-        return "pointer" if _is_character(plain.target.get()) else None
+        return "pointer" if is_character(plain.target.get()) else None
     if isinstance(plain, Array) and len(plain.counts) == 1 and not plain.stride_bytes:
-        return "array" if _is_character(plain.element.get()) else None
+        return "array" if is_character(plain.element.get()) else None
     return None
 
 
-def _is_character(ctype: CType) -> bool:
+def is_character(ctype: CType) -> bool:
+    """char, signed and unsigned, char8_t."""
     plain = bare(ctype)
     return (
         isinstance(plain, Base)
