@@ -14,7 +14,7 @@ import signal
 from probelang.runtime.ptrace import calls
 from probelang.runtime.ptrace.machine import Machine, Registers
 from probelang.runtime.ptrace.space import BREAKPOINT_CODES
-from probelang.runtime.ptrace.tracee import Thread, has_signal, is_zombie
+from probelang.runtime.ptrace.tracee import Thread, has_signal, has_trap, is_zombie
 from probelang.runtime.ptrace.tracees import Tracees
 
 SYSCALL_TRAP = int(signal.SIGTRAP) | 0x80  # PTRACE_O_TRACESYSGOOD
@@ -71,6 +71,12 @@ class Release:
         stop = thread.stop or 0
         number, event = stop & 0xFF, stop >> 8
         with contextlib.suppress(ProcessLookupError):  # killed; its end is reported next
+            if event == calls.EVENT_STOP and has_trap(thread.tid):
+                # a stop that was asked for comes before the report of a breakpoint that was hit at that moment: without
+                # its tracer the thread would die of it
+                thread.stop = None
+                calls.request(calls.PTRACE_CONT, thread.tid)
+                return
             if event in _BIRTHS:
                 self._release_child(thread)
             elif event == calls.EVENT_EXEC:

@@ -5,6 +5,7 @@ Source: ptrace(2), "Attaching and detaching", "execve(2) under ptrace".
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,18 @@ def _state(tid: int) -> bytes:
 
 def has_signal(tid: int) -> bool:
     """Whether a signal waits for a thread that it does not block."""
+    masks = _signal_masks(tid)
+    return bool((masks[b"SigPnd"] | masks[b"ShdPnd"]) & ~masks[b"SigBlk"])
+
+
+def has_trap(tid: int) -> bool:
+    """Whether SIGTRAP waits for just this thread, as it does behind a breakpoint."""
+    masks = _signal_masks(tid)
+    return bool(masks[b"SigPnd"] & ~masks[b"SigBlk"] & 1 << signal.SIGTRAP - 1)
+
+
+def _signal_masks(tid: int) -> dict[bytes, int]:
+    """Of the thread, of its process, and what it blocks; all 0 when it is gone. Source: proc_pid_status(5)."""
     masks = {b"SigPnd": 0, b"ShdPnd": 0, b"SigBlk": 0}
     try:
         with open(f"/proc/{tid}/status", "rb") as f:
@@ -85,5 +98,5 @@ def has_signal(tid: int) -> bool:
                 if name in masks:
                     masks[name] = int(value, 16)
     except OSError:
-        return False
-    return bool((masks[b"SigPnd"] | masks[b"ShdPnd"]) & ~masks[b"SigBlk"])
+        pass
+    return masks
