@@ -139,6 +139,14 @@ class Unit:
 
         return read_line_table(self)
 
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """See `probelang.dwarf.lines.source_files`."""
+        from probelang.dwarf.lineheader import read_line_header
+
+        header = read_line_header(self)
+        return () if header is None else header.files
+
     # ------------------------------------------------------------------------------------------ index tables
 
     def address(self, index: int) -> int:

@@ -106,8 +106,7 @@ def line_table(unit: Unit) -> LineTable:
 
 def source_files(unit: Unit) -> tuple[str, ...]:
     """Full paths by the numbers that DW_AT_decl_file and DW_AT_call_file use (a file may have several): only the header is read."""
-    header = read_line_header(unit)
-    return () if header is None else header.files
+    return unit.files
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:

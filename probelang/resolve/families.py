@@ -23,19 +23,14 @@ TIMER_UNITS_NS = {
     "s": 1_000_000_000, "sec": 1_000_000_000, "jiffies": 4_000_000,
 }  # fmt: skip
 
-_FUNCTION = ("", ".call", ".exported", ".return", ".return.maxactive(n)")
-_FUNCTION_DEBUG = (
-    ".inline", ".label(s)", ".callees", ".callees(n)",
-    ".callee", ".callee.call", ".callee.return", ".callee(s)", ".callee(s).call", ".callee(s).return",
+_FUNCTION = (
+    "", ".call", ".inline", ".exported", ".return", ".return.maxactive(n)", ".label(s)", ".callees", ".callees(n)",
+    *(f".callee{kind}{tail}" for kind in ("", "(s)") for tail in ("", ".call", ".return", ".return.maxactive(n)")),
 )  # fmt: skip
 _CODE = (
     *(f".function({kind}){tail}" for kind in "sn" for tail in _FUNCTION),
-    ".plt", ".plt.return", ".plt(s)", ".plt(s).return",
-)  # fmt: skip
-_CODE_DEBUG = (
-    *(f".function({kind}){tail}" for kind in "sn" for tail in _FUNCTION_DEBUG),
     *(f".statement({kind}){tail}" for kind in "sn" for tail in ("", ".nearest")),
-    ".mark(s)", ".provider(s).mark(s)",
+    ".plt", ".plt.return", ".plt(s)", ".plt(s).return", ".mark(s)", ".provider(s).mark(s)",
 )  # fmt: skip
 _LIFE = (".begin", ".end", ".thread.begin", ".thread.end", ".syscall", ".syscall.return")
 _RARE = (
@@ -52,8 +47,7 @@ SUPPORTED = (
     *(f"{head}.library(s){tail}" for head in _PROCESS for tail in _CODE),
 )  # fmt: skip
 UNSUPPORTED = (
-    *(f"{head}{tail}" for head in _PROCESS for tail in (*_CODE_DEBUG, *_RARE)),
-    *(f"{head}.library(s){tail}" for head in _PROCESS for tail in _CODE_DEBUG),
+    *(f"{head}{tail}" for head in _PROCESS for tail in _RARE),
     *(
         f"perf.type(n).config(n){tail}{end}"
         for tail in ("", ".sample(n)", ".hz(n)")

@@ -3,72 +3,166 @@
     function_sites(FileTarget(binary, 'process("/bin/x")'), "f*", ".return", span)
     ->  Sites((Site(offset=0x1136, address=0x401136, function="f1", point='process("/bin/x").function("f1").return'), ...))
 
-A function that must not be probed is an error when it is named and is left out, counted, when a wildcard finds it.
+Names are looked up among the symbols; where there is debug information also inlined copies are found, and functions without
+symbols. `.call`, `.return` and `.exported` of a function with a symbol ask nothing more.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from probelang.artifact.points import Site
 from probelang.diag import CompileWarning, Diagnostic, names, similar_names, target
 from probelang.dwarf.binary import Binary
-from probelang.dwarf.files import Files
 from probelang.dwarf.functions import Function, find_functions, is_pattern, similar_functions
 from probelang.dwarf.image import BinaryError
 from probelang.dwarf.plt import Slot, find_slots
-from probelang.options import Backend
+from probelang.resolve.candidates import Candidate, FileTarget, Sites, settle
 from probelang.resolve.families import component_text
+from probelang.resolve.patterns import Place, parse_place
 from probelang.resolved import SiteDetail
-from probelang.sites import Refusal, enclosing_function, find_boundary, judge, judge_return
+from probelang.sites import enclosing_function, find_boundary
 from probelang.source import Span
 
+if TYPE_CHECKING:
+    from probelang.dwarf.instances import Instance
+
+__all__ = ["FileTarget", "Sites", "function_sites", "slot_sites"]
+
 SHOWN_IMPLEMENTATIONS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class FileTarget:
-    """A file that a point is about; `text`: the point so far, as pp() shows it. `files`: which also know its debug information.
-    `backend`: who sets the probes."""
-
-    binary: Binary
-    text: str
-    files: Files = field(default_factory=Files)
-    backend: Backend = "kernel"
-
-
-@dataclass(frozen=True, slots=True)
-class Sites:
-    """`details` go with `sites`, one by one."""
-
-    sites: tuple[Site, ...]
-    details: tuple[SiteDetail, ...]
-    warnings: tuple[CompileWarning, ...] = ()
+_PART = re.compile(rb"\.(?:part|cold)(?:\.\d+)?(?:$|\.)")
 
 
 def function_sites(file: FileTarget, pattern: str | int, suffix: str, span: Span) -> Sites:
-    """`suffix` is the rest of the point: "", ".call", ".exported", ".return". Raises BinaryError when nothing is left."""
+    """`suffix` is the rest of the point: "", ".call", ".inline", ".exported", ".return". Raises BinaryError when nothing is left."""
     if isinstance(pattern, int):
         return _address_site(file, pattern, suffix, span)
-    found = find_functions(file.binary, pattern)
-    if suffix == ".exported":
-        found = tuple(f for f in found if f.exported)
+    place = parse_place(pattern)
+    if place.file:
+        from probelang.resolve.sources import instances_of
+
+        found = _merged(file, (), instances_of(file, place), place, suffix)
+    else:
+        found = _by_name(file, place, suffix)
     if not found:
         raise BinaryError(_no_function(file.binary, pattern, suffix))
     is_return = suffix.startswith(".return")
-    kept, refused = _sift(file, found, is_return)
-    if refused and not kept and not is_pattern(pattern):
-        function, refusal = refused[0]
-        raise BinaryError(target.UnsafeSite(name=function.name, path=file.binary.path, reason=refusal.reason))
-    warnings = _skipped(file.binary, refused, span)
+    sites = settle(file, found, pattern, span, is_return)
+    warnings = sites.warnings
     if not is_pattern(pattern):
-        warnings += tuple(_indirect(file.binary, f, span) for f in kept if f.indirect)
-    if is_return and kept and file.binary.throws and file.backend == "kernel":
+        kept = {site.address for site in sites.sites}
+        warnings += tuple(
+            _indirect(file.binary, c.function, span)
+            for c in found
+            if c.function is not None and c.function.indirect and c.address in kept
+        )
+    if is_return and sites.sites and file.binary.throws and file.backend == "kernel":
         warnings += (target.ExceptionsPass(span=span, path=file.binary.path),)
-    sites = tuple(_site(file, f, suffix) for f in kept)
-    return Sites(sites, tuple(SiteDetail() for _ in sites), warnings)
+    return Sites(sites.sites, sites.details, warnings)
+
+
+def _by_name(file: FileTarget, place: Place, suffix: str) -> list[Candidate]:
+    symbols = () if suffix == ".inline" else find_functions(file.binary, place.function)
+    if suffix == ".exported":
+        symbols = tuple(f for f in symbols if f.exported)
+    instances: tuple[Instance, ...] = ()
+    if not symbols or suffix == "":
+        instances = _instances(file, place.function, needed=suffix == ".inline", sure=bool(symbols))
+    return _merged(file, symbols, instances, place, suffix)
+
+
+def _instances(file: FileTarget, pattern: str, needed: bool, sure: bool) -> tuple[Instance, ...]:
+    """Of debug information, where there is some. `needed`: without, it is a mistake. `sure`: symbols have found something, which damaged
+    debug information does not take away."""
+    try:
+        debug = file.debug() if needed else file.files.debug(file.binary.path)
+        if debug is None:
+            return ()
+        from probelang.dwarf.instances import find_instances
+
+        return find_instances(debug, pattern)
+    except BinaryError:
+        if sure:
+            return ()
+        raise
+
+
+def _merged(
+    file: FileTarget,
+    symbols: tuple[Function, ...],
+    instances: tuple[Instance, ...],
+    place: Place,
+    suffix: str,
+) -> list[Candidate]:
+    """A function that has both a symbol and debug information is one."""
+    declared = {i.address: i for i in instances if not i.inlined}
+    found = [_candidate(file, f, declared.get(f.address), suffix) for f in symbols]
+    known = {f.address for f in symbols}
+    others = [] if suffix == ".inline" else [i for i in declared.values() if i.address not in known]
+    if others:
+        own = _symbols_at(file.binary, {i.address for i in others})
+        for instance in others:
+            function = own.get(instance.address) or _function(file.binary, instance)
+            if function is None or _PART.search(function.symbol.encode("utf-8", "surrogateescape")):
+                continue  # a piece that the compiler split off, which other pieces call
+            if suffix != ".exported" or function.exported:
+                found.append(_candidate(file, function, instance, suffix))
+    if suffix in ("", ".inline"):
+        found += [copy_candidate(file, i, f"function{suffix}") for i in instances if i.inlined]
+    return found
+
+
+def _symbols_at(binary: Binary, addresses: set[int]) -> dict[int, Function]:
+    found: dict[int, Function] = {}
+    for symbol in binary.symbols():
+        if symbol.address in addresses:
+            name = symbol.name.decode("utf-8", "surrogateescape")
+            offset = binary.image.offset_of(symbol.address)
+            if offset is not None and (symbol.address not in found or symbol.exported):
+                found[symbol.address] = Function(
+                    "", name, symbol.address, offset, symbol.size, symbol.exported, symbol.indirect
+                )
+    return found
+
+
+def _function(binary: Binary, instance: Instance) -> Function | None:
+    offset = binary.image.offset_of(instance.address)
+    if offset is None:
+        return None
+    symbol = instance.symbol or instance.name
+    return Function(instance.name, symbol, instance.address, offset, 0, False, False)
+
+
+def _candidate(file: FileTarget, function: Function, instance: Instance | None, suffix: str) -> Candidate:
+    name = function.name or (instance.name if instance is not None else function.symbol)
+    shown = name if instance is None else declared_name(instance, name)
+    text = f"{file.text}.{component_text('function', shown)}{suffix}"
+    return Candidate(function.address, name, text, function=function)
+
+
+def copy_candidate(file: FileTarget, copy: Instance, component: str) -> Candidate:
+    """Where an inlined copy begins. `component`: "function", "function.inline"."""
+    name, dot, suffix = component.partition(".")
+    text = f"{file.text}.{component_text(name, declared_name(copy, copy.name))}{dot}{suffix}"
+    return Candidate(copy.address, copy.name, text, SiteDetail(copy.offset), code_around(copy))
+
+
+def code_around(instance: Instance, address: int | None = None) -> tuple[int, int] | None:
+    """The range of the function's code that an address lies in, by default where the instance begins."""
+    from probelang.dwarf.ranges import entry_ranges
+
+    wanted = instance.address if address is None else address
+    return next((r for r in entry_ranges(instance.function) if r[0] <= wanted < r[1]), None)
+
+
+def declared_name(instance: Instance, name: str) -> str:
+    """`f@/src/x.c:12`, as pp() shows a function whose declaration is known."""
+    file, line = instance.file, instance.line
+    return f"{name}@{file}:{line}" if file and line else name
+
+
+# --------------------------------------------------------------------------------------------------------- PLT
 
 
 def slot_sites(file: FileTarget, pattern: str | None, is_return: bool, span: Span) -> Sites:
@@ -83,78 +177,39 @@ def slot_sites(file: FileTarget, pattern: str | None, is_return: bool, span: Spa
                 name=name, path=file.binary.path, what="PLT entry", similar=similar_names(name, known)
             )
         )
-    kept: list[Site] = []
-    refused: list[tuple[Function, Refusal]] = []
-    for slot in found:
-        function = Function(slot.name, slot.symbol, slot.address, slot.offset, 0, False, False)
-        refusal = _judge(file, function, is_return)
-        if refusal is None:
-            kept.append(_slot_site(file, slot, is_return))
-        else:
-            refused.append((function, refusal))
-    if not kept and pattern is not None and not is_pattern(pattern):
-        raise BinaryError(target.UnsafeSite(name=pattern, path=file.binary.path, reason=refused[0][1].reason))
-    return Sites(tuple(kept), tuple(SiteDetail() for _ in kept), _skipped(file.binary, refused, span))
+    candidates = [_slot_candidate(file, slot, is_return) for slot in found]
+    return settle(file, candidates, pattern or "*", span, is_return)
 
 
-def _slot_site(file: FileTarget, slot: Slot, is_return: bool) -> Site:
+def _slot_candidate(file: FileTarget, slot: Slot, is_return: bool) -> Candidate:
     text = f"{file.text}.{component_text('plt', slot.name)}{'.return' if is_return else ''}"
-    return Site(slot.offset, slot.address, slot.name, text)
+    function = Function(slot.name, slot.symbol, slot.address, slot.offset, 0, False, False)
+    return Candidate(slot.address, slot.name, text, function=function)
+
+
+# ---------------------------------------------------------------------------------------------------- addresses
 
 
 def _address_site(file: FileTarget, address: int, suffix: str, span: Span) -> Sites:
     binary = file.binary
     function = enclosing_function(binary, address)
-    offset = binary.image.offset_of(address)
-    if function is None or offset is None:
+    if function is None or binary.image.offset_of(address) is None:
         raise BinaryError(target.NoFunctionAtAddress(address=address, path=binary.path))
     name = function.name or f"{function.start:#x}"
-    refusal = find_boundary(binary, address) or judge(binary, address, file.backend)
-    if refusal is None and suffix.startswith(".return"):
-        if function.start != address:
-            refusal = Refusal(f"it is not the entry of `{name}`, and only whole functions return")
-        else:
-            known = find_functions(binary, function.name)
-            own = [f for f in known if f.address == address] or [
-                Function(name, name, address, offset, 0, False, False)
-            ]
-            refusal = judge_return(binary, own[0], file.backend)
-    if refusal is not None:
-        raise BinaryError(target.UnsafeSite(name=f"{address:#x}", path=binary.path, reason=refusal.reason))
+    own: Function | None = None
+    if suffix.startswith(".return"):
+        if function.start != address and find_boundary(binary, address) is None:
+            reason = f"it is not the entry of `{name}`, and only whole functions return"
+            raise BinaryError(target.UnsafeSite(name=f"{address:#x}", path=binary.path, reason=reason))
+        known = find_functions(binary, function.name)
+        own = next((f for f in known if f.address == address), None) or Function(
+            name, name, address, 0, 0, False, False
+        )
+    is_entry = function.start == address
+    detail = SiteDetail(is_entry=is_entry)
     text = f"{file.text}.function({address:#x}){suffix}"
-    return Sites((Site(offset, address, name, text),), (SiteDetail(is_entry=function.start == address),))
-
-
-def _sift(
-    file: FileTarget, functions: tuple[Function, ...], is_return: bool
-) -> tuple[list[Function], list[tuple[Function, Refusal]]]:
-    kept: list[Function] = []
-    refused: list[tuple[Function, Refusal]] = []
-    for function in functions:
-        refusal = _judge(file, function, is_return)
-        if refusal is None:
-            kept.append(function)
-        else:
-            refused.append((function, refusal))
-    return kept, refused
-
-
-def _judge(file: FileTarget, function: Function, is_return: bool) -> Refusal | None:
-    refusal = judge(file.binary, function.address, file.backend)
-    return refusal or (judge_return(file.binary, function, file.backend) if is_return else None)
-
-
-def _skipped(
-    binary: Binary, refused: list[tuple[Function, Refusal]], span: Span
-) -> tuple[CompileWarning, ...]:
-    if not refused:
-        return ()
-    counted: dict[str, tuple[int, str]] = {}
-    for function, refusal in refused:
-        count, example = counted.get(refusal.reason, (0, function.name))
-        counted[refusal.reason] = (count + 1, example)
-    reasons = tuple((reason, count, example) for reason, (count, example) in counted.items())
-    return (target.SkippedSites(span=span, path=binary.path, reasons=reasons),)
+    candidate = Candidate(address, name, text, detail, function=own, called=f"{address:#x}")
+    return settle(file, [candidate], "", span, own is not None)
 
 
 def _indirect(binary: Binary, function: Function, span: Span) -> CompileWarning:
@@ -164,14 +219,9 @@ def _indirect(binary: Binary, function: Function, span: Span) -> CompileWarning:
     return names.IndirectFunction(span=span, name=function.name, path=binary.path, implementations=shown)
 
 
-def _site(file: FileTarget, function: Function, suffix: str) -> Site:
-    text = f"{file.text}.{component_text('function', function.name)}{suffix}"
-    return Site(function.offset, function.address, function.name, text)
-
-
 def _no_function(binary: Binary, pattern: str, suffix: str) -> Diagnostic:
     similar = () if is_pattern(pattern) else similar_functions(binary, pattern)
-    what = "exported function" if suffix == ".exported" else "function"
+    what = {".exported": "exported function", ".inline": "inlined function"}.get(suffix, "function")
     return target.NoSuchFunction(
         name=pattern, path=binary.path, what=what, similar=similar, stripped=binary.stripped
     )

@@ -21,7 +21,7 @@ from probelang.artifact.points import (
     SyscallPoint,
     TimerPoint,
 )
-from probelang.diag import CompileError, CompileWarning, Diagnostic, names, respan, target
+from probelang.diag import CompileError, CompileWarning, Diagnostic, marks, names, places, respan, target
 from probelang.dwarf.image import BinaryError
 from probelang.options import Options
 from probelang.resolve.families import TIMER_UNITS_NS, Match, component_text, kind_of, point_text
@@ -31,8 +31,10 @@ from probelang.resolved import SiteDetail
 from probelang.source import Span
 
 SECOND_NS = 1_000_000_000
-NEEDS_DEBUG = "it needs debug information (DWARF), which this version does not read"
-NEEDS_OTHER = {"perf": "hardware counters", "insn": "single-stepping", "data": "hardware watchpoints"}
+NEEDS = {
+    "perf": "hardware counters", "insn": "single-stepping", "data": "hardware watchpoints",
+    "absolute": "an address in memory; addresses of the file are probed with `statement(N)`",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,9 @@ def build(match: Match, env: Env) -> Built:
 
 def _unsupported(match: Match) -> Diagnostic:
     span = match.components[0].span.to(match.components[-1].span)
-    what = next(
-        (need for part, need in NEEDS_OTHER.items() if part in {c.name for c in match.components}), None
-    )
-    needs = f"it needs {what}" if what else NEEDS_DEBUG
-    return names.UnsupportedPoint(span=span, point=point_text(match.components), needs=needs)
+    names_ = {c.name for c in match.components}
+    needs = next(need for part, need in NEEDS.items() if part in names_)
+    return names.UnsupportedPoint(span=span, point=point_text(match.components), needs=f"it needs {needs}")
 
 
 # ------------------------------------------------------------------------------------------ begin, end, timers
@@ -222,8 +222,12 @@ def _blamed(
     match problem:
         case target.NoSuchFunction() | target.UnsafeSite() | target.NoFunctionAtAddress():
             return code[0].span
-        case names.UnsupportedPoint():
+        case names.UnsupportedPoint() | places.UnknownSource() | places.UnknownLine() | places.BadPlace():
             return code[0].span
+        case places.NoSuchLabel() | places.NoSuchCallee():
+            return code[1].span
+        case marks.NoSuchMark() | marks.UnsafeMark():
+            return code[-1].span
         case _:
             return (library or head).span
 
@@ -243,16 +247,52 @@ def _files(process: Process, library: syntax.Component | None, env: Env) -> list
 
 
 def _sites(file: FileTarget, code: tuple[syntax.Component, ...]) -> Sites:
+    """What reads debug information or notes is imported when a point asks for it."""
     first = code[0]
     tail = [c for c in code[1:] if c.name != "maxactive"]
-    suffix = "".join(f".{c.name}" for c in tail)
-    argument = (
-        first.argument.decode("utf-8", "surrogateescape") if isinstance(first.argument, bytes) else None
-    )
-    if first.name == "plt":
-        return slot_sites(file, argument, suffix == ".return", first.span)
-    if argument is not None and "@" in argument:
-        raise BinaryError(names.UnsupportedPoint(point=point_text((first,)), needs=NEEDS_DEBUG))
-    pattern = argument if argument is not None else first.argument
-    assert isinstance(pattern, str | int), kind_of(first)
-    return function_sites(file, pattern, suffix, first.span)
+    pattern = _argument(first)
+    match first.name, tail[0].name if tail else "":
+        case "plt", suffix:
+            assert not isinstance(pattern, int), kind_of(first)
+            return slot_sites(file, pattern, suffix == "return", first.span)
+        case ("mark", _) | ("provider", _):
+            from probelang.resolve.marks import mark_sites
+
+            mark = _argument(code[-1])
+            provider = pattern if first.name == "provider" else None
+            assert isinstance(mark, str), kind_of(code[-1])
+            assert not isinstance(provider, int), kind_of(first)
+            return mark_sites(file, provider, mark, code[-1].span)
+        case "statement", suffix:
+            from probelang.resolve.statements import statement_sites
+
+            assert pattern is not None, kind_of(first)
+            return statement_sites(file, pattern, suffix == "nearest", first.span)
+        case _, "label":
+            from probelang.resolve.labels import label_sites
+
+            label = _argument(tail[0])
+            assert isinstance(label, str), kind_of(tail[0])
+            assert pattern is not None, kind_of(first)
+            return label_sites(file, pattern, label, tail[0].span)
+        case _, "callee" | "callees":
+            from probelang.resolve.callees import callee_sites
+
+            what = _argument(tail[0])
+            assert pattern is not None, kind_of(first)
+            callee, depth = (what, 1) if isinstance(what, str) else ("*", 1 if what is None else what)
+            if depth < 1:
+                raise _interval(tail[0], depth, "it must be at least 1")
+            return callee_sites(file, pattern, callee, depth, _suffix(tail[1:]), tail[0].span)
+        case _:
+            assert pattern is not None, kind_of(first)
+            return function_sites(file, pattern, _suffix(tail), first.span)
+
+
+def _suffix(components: list[syntax.Component]) -> str:
+    return "".join(f".{c.name}" for c in components)
+
+
+def _argument(component: syntax.Component) -> str | int | None:
+    argument = component.argument
+    return argument.decode("utf-8", "surrogateescape") if isinstance(argument, bytes) else argument

@@ -335,15 +335,23 @@ def test_kernel_points_are_out_of_scope(mistakes: Mistakes, point: str) -> None:
     assert isinstance(mistake, names.KernelPoint | names.NoMatchingPoint)
 
 
-@pytest.mark.parametrize(
-    "point",
-    ['process("{pie}").function("f@x.c")', 'process("{pie}").function("f").inline', 'process("{pie}").statement("f@x.c:1")',
-     'process("{pie}").function("f").label("l")', 'process("{pie}").mark("m")', 'process("{pie}").insn', "perf.type(0).config(0)"],
-)  # fmt: skip
-def test_points_that_need_more_than_symbols(mistakes: Mistakes, resolved: Resolve, point: str) -> None:
+@pytest.mark.parametrize("point", ['process("{pie}").insn', "perf.type(0).config(0)"])
+def test_points_that_are_not_supported(mistakes: Mistakes, resolved: Resolve, point: str) -> None:
     (mistake,) = mistakes(f"probe {point} {{ }}")
     assert isinstance(mistake, names.UnsupportedPoint)
     assert len(resolved(f"probe {point} ?, begin {{ }}").program.probes) == 1
+
+
+@pytest.mark.parametrize(
+    "point",
+    ['function("f@x.c")', 'function("f").inline', 'statement("f@x.c:1")', 'function("f").label("l")', 'function("f").callees'],
+)  # fmt: skip
+def test_points_about_source_code_need_debug_information(
+    mistakes: Mistakes, resolved: Resolve, point: str
+) -> None:
+    (mistake,) = mistakes(f'probe process("{{pie}}").{point} {{ }}')
+    assert isinstance(mistake, target.NoDebugInfo)
+    assert len(resolved(f'probe process("{{pie}}").{point} ?, begin {{ }}').program.probes) == 1
 
 
 def test_wildcards_over_parts(resolved: Resolve, pie: Path) -> None:

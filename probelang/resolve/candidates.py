@@ -1,0 +1,133 @@
+"""Places that a point means, and which of them can bear a probe.
+
+    settle(file, (Candidate(0x1139, "f", 'process("/bin/x").function("f")'),), "f", span)  ->  Sites(sites=(Site(...),), ...)
+
+What must not be probed is an error when it is named and is left out, counted, when a pattern finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from probelang.artifact.points import Site
+from probelang.diag import CompileWarning, target
+from probelang.dwarf.binary import Binary
+from probelang.dwarf.files import Debug, Files
+from probelang.dwarf.functions import Function, is_pattern
+from probelang.dwarf.image import BinaryError
+from probelang.options import Backend
+from probelang.resolved import SiteDetail
+from probelang.sites import Refusal, find_boundary, judge, judge_return
+from probelang.sites.instructions import Instructions
+from probelang.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class FileTarget:
+    """A file that a point is about; `text`: the point so far, as pp() shows it. `files`: which also know its debug information.
+    `backend`: who sets the probes."""
+
+    binary: Binary
+    text: str
+    files: Files = field(default_factory=Files)
+    backend: Backend = "kernel"
+
+    def debug(self) -> Debug:
+        """Raises BinaryError where there is no debug information."""
+        debug = self.files.debug(self.binary.path)
+        if debug is None:
+            from probelang.target.debuginfo import no_debug_info
+
+            raise BinaryError(no_debug_info(self.binary))
+        return debug
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """`details` go with `sites`, one by one."""
+
+    sites: tuple[Site, ...]
+    details: tuple[SiteDetail, ...]
+    warnings: tuple[CompileWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """`name`: of the function, `text`: the point. `code`: the range of the function's code that the address lies in, where that is
+    no entry: `None` there means that it has to be found. `function`: whose return is meant, for return probes. `called`: how a mistake
+    names the place, by default as the function."""
+
+    address: int
+    name: str
+    text: str
+    detail: SiteDetail = field(default_factory=SiteDetail)
+    code: tuple[int, int] | None = None
+    function: Function | None = None
+    called: str = ""
+
+
+def settle(
+    file: FileTarget, candidates: Iterable[Candidate], pattern: str, span: Span, is_return: bool = False
+) -> Sites:
+    """Raises BinaryError when nothing can be probed of what is named."""
+    instructions = Instructions(file.binary)
+    kept: list[tuple[Site, SiteDetail]] = []
+    refused: list[tuple[str, Refusal]] = []
+    for candidate in merged(candidates):
+        refusal = _judge(file, candidate, instructions, is_return)
+        offset = file.binary.image.offset_of(candidate.address)
+        if refusal is not None or offset is None:
+            name = candidate.called or candidate.name
+            refused.append((name, refusal or Refusal("its code is not in the file")))
+            continue
+        kept.append((Site(offset, candidate.address, candidate.name, candidate.text), candidate.detail))
+    if refused and not kept and not is_pattern(pattern):
+        name, refusal = refused[0]
+        raise BinaryError(target.UnsafeSite(name=name, path=file.binary.path, reason=refusal.reason))
+    return Sites(
+        tuple(site for site, _ in kept),
+        tuple(detail for _, detail in kept),
+        skipped(file.binary, refused, span),
+    )
+
+
+def merged(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """One for each address and instance, with the callers of all."""
+    found: dict[tuple[int, int | None, str], Candidate] = {}
+    for candidate in candidates:
+        key = candidate.address, candidate.detail.instance, candidate.name
+        known = found.get(key)
+        if known is not None and known.detail.callers and candidate.detail.callers:
+            callers = sorted({*known.detail.callers, *candidate.detail.callers})
+            candidate = replace(known, detail=replace(known.detail, callers=tuple(callers)))
+        elif known is not None:
+            continue
+        found[key] = candidate
+    return sorted(found.values(), key=lambda c: c.address)
+
+
+def _judge(
+    file: FileTarget, candidate: Candidate, instructions: Instructions, is_return: bool
+) -> Refusal | None:
+    if candidate.code is not None:
+        refusal = instructions.refusal(candidate.address, *candidate.code)
+    elif candidate.detail.is_entry:
+        refusal = None
+    else:
+        refusal = find_boundary(file.binary, candidate.address)
+    refusal = refusal or judge(file.binary, candidate.address, file.backend)
+    if refusal is None and is_return and candidate.function is not None:
+        refusal = judge_return(file.binary, candidate.function, file.backend)
+    return refusal
+
+
+def skipped(binary: Binary, refused: list[tuple[str, Refusal]], span: Span) -> tuple[CompileWarning, ...]:
+    if not refused:
+        return ()
+    counted: dict[str, tuple[int, str]] = {}
+    for name, refusal in refused:
+        count, example = counted.get(refusal.reason, (0, name))
+        counted[refusal.reason] = (count + 1, example)
+    reasons = tuple((reason, count, example) for reason, (count, example) in counted.items())
+    return (target.SkippedSites(span=span, path=binary.path, reasons=reasons),)
