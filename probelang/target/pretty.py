@@ -262,7 +262,8 @@ class _Writer:
             base = inside(each, self.around) if each.inherited else None
             found = self.member(obj, each)
             if base is not None:
-                if found is not None and level < _DEEPEST:
+                self.items += 1
+                if found is not None and level < _DEEPEST and not self.full():
                     yield from self.members(found, base, level + 1)
             elif not (each.name or "").startswith("_vptr"):
                 yield each.name or "", found
