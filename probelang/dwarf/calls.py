@@ -1,7 +1,7 @@
 """Calls of a function within its file, and what the debug information says of them.
 
-    return_addresses(binary, 0x1139)   ->   (0x1166, 0x1180)        behind each `call` of 0x1139
-    call_site(function, 0x1166)        ->   CallSite(parameters=...)
+    references(binary, 0x1139)      ->   References(calls=(0x1166, 0x1180), jumps=())
+    call_site(function, 0x1166)     ->   Entry(TAG_call_site ...)
 
 Callers are found in the code, not by name: a call instruction says what it calls, and the few functions that have one are all
 that is read. Sources: DWARF 5, section 3.4; Intel 64 manual, CALL; GNU extension DW_TAG_GNU_call_site.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from probelang.dwarf import constants as c
 from probelang.dwarf.binary import Binary
@@ -19,7 +20,8 @@ from probelang.dwarf.entry import Entry
 from probelang.dwarf.image import SHT_NOBITS
 from probelang.dwarf.plt import find_slots
 
-_JUMP = 0xE9
+_CALL, _JUMP = 0xE8, 0xE9
+_FAR = re.compile(b"[\xe8\xe9]|\x0f[\x80-\x8f]", re.DOTALL)
 _REACH = 16 << 20  # bytes of code either side that are searched
 _MOST_ENTRIES = 1 << 20
 _BLOCKS = frozenset((c.TAG_lexical_block, c.TAG_inlined_subroutine, c.TAG_try_block, c.TAG_catch_block))
@@ -27,12 +29,22 @@ _SITES = frozenset((c.TAG_call_site, c.TAG_GNU_call_site))
 _PARAMETERS = frozenset((c.TAG_call_site_parameter, c.TAG_GNU_call_site_parameter))
 
 
-def return_addresses(binary: Binary, address: int, names: tuple[str, ...] = ()) -> tuple[int, ...]:
-    """Behind every direct call of the function at `address`, also through the PLT slots of its `names`; and what looks like one."""
+@dataclass(frozen=True, slots=True)
+class References:
+    """Addresses behind the calls of a function, and behind the jumps to it."""
+
+    calls: tuple[int, ...]
+    jumps: tuple[int, ...]
+
+
+def references(binary: Binary, address: int, names: tuple[str, ...] = ()) -> References:
+    """Every direct call of the function at `address` and jump to it, in the same file; in a library also through the PLT slots of its
+    `names`. And bytes that only look like one."""
     targets = {address}
     if binary.kind == "library" and names:
         targets |= {slot.address for slot in find_slots(binary) if slot.symbol in names}
-    found: list[int] = []
+    calls: list[int] = []
+    jumps: list[int] = []
     for section in binary.image.sections:
         if not section.executable or section.type == SHT_NOBITS:
             continue
@@ -40,29 +52,49 @@ def return_addresses(binary: Binary, address: int, names: tuple[str, ...] = ()) 
         if low < high:
             start = section.offset + low - section.address
             data = binary.image.bytes_at(start, high - low, f"section `{section.name}`")
-            found += _calls(data, low, targets)
-    return tuple(found)
+            for end, is_call in _far(data, low, targets):
+                (calls if is_call else jumps).append(end)
+            jumps += _near(data, low, address)
+    return References(tuple(calls), tuple(jumps))
 
 
-def _calls(data: bytes, start: int, targets: set[int]) -> Iterator[int]:
+def _far(data: bytes, start: int, targets: set[int]) -> Iterator[tuple[int, bool]]:
+    """Where instructions with a distance of 4 bytes end, and whether they are calls."""
     distance = struct.Struct("<i").unpack_from
-    last = len(data) - 5
-    for match in re.finditer(b"\xe8", data):
-        at = match.start()
-        if at <= last and start + at + 5 + distance(data, at + 1)[0] in targets:
-            yield start + at + 5
+    last = len(data) - 4
+    for match in _FAR.finditer(data):
+        at = match.end()
+        if at <= last and start + at + 4 + distance(data, at)[0] in targets:
+            yield start + at + 4, data[at - 1] == _CALL
 
 
-def tail_target(binary: Binary, site: Entry) -> int | None:
-    """Where the direct jump goes that replaces a call; None where that cannot be told."""
+def _near(data: bytes, start: int, target: int) -> Iterator[int]:
+    """Where jumps with a distance of one byte end."""
+    first = target - start
+    for at in range(max(first - 129, 0), min(first + 126, len(data) - 1)):
+        is_jump = data[at] == 0xEB or data[at] & 0xF0 == 0x70
+        if is_jump and at + 2 + int.from_bytes(data[at + 1 : at + 2], signed=True) == first:
+            yield start + at + 2
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """`end`: behind the instruction."""
+
+    end: int
+    target: int
+
+
+def tail_jump(binary: Binary, site: Entry) -> Jump | None:
+    """The direct jump that replaces a call; None where it is none."""
     start, end = site.address(c.AT_call_pc), return_pc(site)
-    if start is not None:
-        code = _code(binary, start)
-        for size in (2, 5, 6):
-            if (target := _jump(code[:size], start + size)) is not None:
-                return target
-    elif end is not None:
-        return _jump(_code(binary, end - 6), end)
+    if start is None:
+        target = None if end is None else _jump(_code(binary, end - 6), end)
+        return None if target is None or end is None else Jump(end, target)
+    for size in (2, 5, 6):
+        target = _jump(_code(binary, start)[:size], start + size)
+        if target is not None:
+            return Jump(start + size, target)
     return None
 
 
@@ -73,8 +105,8 @@ def _code(binary: Binary, address: int) -> bytes:
 
 def _jump(code: bytes, end: int) -> int | None:
     """The target of a jump with which these bytes end."""
-    far = (
-        (len(code) >= 5 and code[-5] == _JUMP) or (len(code) == 6 and code[0] == 0x0F and code[1] & 0xF0 == 0x80)
+    far = (len(code) >= 5 and code[-5] == _JUMP) or (
+        len(code) == 6 and code[0] == 0x0F and code[1] & 0xF0 == 0x80
     )
     if far:
         return end + int.from_bytes(code[-4:], "little", signed=True)
@@ -106,9 +138,15 @@ def is_tail_call(site: Entry) -> bool:
     return site.flag(c.AT_call_tail_call) or site.flag(c.AT_GNU_tail_call)
 
 
-def call_site(function: Entry, address: int) -> Entry | None:
-    """The call in `function` that returns to `address`."""
-    return next((s for s in call_sites(function) if return_pc(s) == address and not is_tail_call(s)), None)
+def call_site(function: Entry, address: int, jumped: bool = False) -> Entry | None:
+    """The call in `function` that returns to `address`, or the jump in its place that ends there."""
+    for site in call_sites(function):
+        if is_tail_call(site) != jumped:
+            continue
+        start = site.address(c.AT_call_pc)
+        if return_pc(site) == address or (jumped and start is not None and start < address <= start + 6):
+            return site
+    return None
 
 
 def parameters(site: Entry) -> Iterator[Entry]:

@@ -47,7 +47,7 @@ def _scalars(ctype: CType, offset: int) -> Iterator[tuple[int, Class]]:
     match plain:
         case Base(encoding="float" | "complex", size_bytes=size):
             # `long double` comes in x87 registers, in memory as an argument
-            yield from [(offset, "memory")] if size > 8 and plain.encoding == "float" else [(offset, "sse")]
+            yield offset, "memory" if size > 8 and plain.encoding == "float" else "sse"
         case Struct():
             if len(plain.members) > _MOST_FIELDS:
                 yield offset, "memory"

@@ -10,7 +10,7 @@ Source: DWARF 5, sections 2.5.1.7 (DW_OP_entry_value) and 3.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from probelang.artifact.code import Call, Expr, Text, Type
 from probelang.dwarf import calls
@@ -26,10 +26,13 @@ from probelang.target.frame import SiteFrame, function_address
 from probelang.target.location import Unavailable
 from probelang.target.operators import load_size
 
-_MOST_CALLERS, _MOST_DEPTH, _MOST_FUNCTIONS = 64, 3, 256
+_MOST_CALLERS = (64, 8, 2)  # of the function, of its callers, of theirs
+_MOST_JUMPS, _MOST_FUNCTIONS = 3, 256
 OTHER_CALLER = b"value was optimised out for this caller"
 Choice = Callable[[SiteFrame, Entry], "Expr | None"]
 """What a call site says, in the caller's frame; None where it says nothing."""
+Path = tuple[int, ...]
+UNKNOWN: Path = (0,)
 
 
 def value_at_entry(frame: SiteFrame, expression: bytes) -> Expr:
@@ -101,36 +104,26 @@ def _register_of(expression: bytes) -> tuple[int, int | None] | None:
 
 
 def _by_caller(frame: SiteFrame, choose: Choice) -> Expr:
-    function = frame.scope.function
-    address = function_address(function)
-    depth, below = 0, frame.callee
-    while below is not None:
-        depth, below = depth + 1, below.callee
-    if address is None or depth >= _MOST_DEPTH or _may_tail_call_itself(frame, address):
+    if frame.origin is not None:
+        value = choose(*frame.origin)
+        if value is None:
+            raise Unavailable(OPTIMISED_OUT, optimised=True)
+        return value
+    address = function_address(frame.scope.function)
+    if address is None or frame.depth >= len(_MOST_CALLERS) or len(tail_paths(frame, address, address)) != 0:
         raise Unavailable(OPTIMISED_OUT, optimised=True)
-    known: list[tuple[int, Expr]] = []
-    for return_pc in calls.return_addresses(frame.binary, address, _names(function)):
-        value = _from(frame, return_pc, choose)
+    most = _MOST_CALLERS[frame.depth]
+    known: dict[int, Expr] = {}
+    for return_pc, path in _ways(frame, address):
+        value = _along(frame, return_pc, path, choose)
         if value is not None:
-            known.append((return_pc, value))
-        if len(known) == _MOST_CALLERS:
+            known[return_pc] = value
+        if len(known) == most:
             break
     if not known:
         raise Unavailable(OPTIMISED_OUT, optimised=True)
     going_on = a.binary("-", frame.return_address(), frame.base)
-    return _search(going_on, known, frame.at)
-
-
-def _from(frame: SiteFrame, return_pc: int, choose: Choice) -> Expr | None:
-    """What this call passes, where the debug information knows."""
-    caller = frame.caller(return_pc)
-    site = None if caller is None else calls.call_site(caller.scope.function, return_pc)
-    if caller is None or site is None:
-        return None
-    try:
-        return choose(caller, site)
-    except Unavailable:
-        return None
+    return _search(going_on, sorted(known.items()), frame.at)
 
 
 def _search(address: Expr, known: list[tuple[int, Expr]], at: int) -> Expr:
@@ -144,30 +137,78 @@ def _search(address: Expr, known: list[tuple[int, Expr]], at: int) -> Expr:
     return a.choose(a.compare("<", address, number(known[middle][0])), lower, upper)
 
 
+def _along(frame: SiteFrame, return_pc: int, path: Path, choose: Choice) -> Expr | None:
+    """What is passed by the call that returns to `return_pc` and comes here by the jumps of `path`, the first one first."""
+    # frames from the innermost outwards; then what is known of each from the outermost inwards
+    frames = [frame]
+    for end in (*reversed(path), return_pc):
+        outer = frames[-1].caller(end, jumped=end != return_pc)
+        if outer is None:
+            return None
+        frames.append(outer)
+    sites = [calls.call_site(f.scope.function, f.pc, f.jumped) for f in frames[1:]]
+    if any(site is None for site in sites):
+        return None
+    for inner, outer, site in zip(frames[-2:0:-1], frames[:1:-1], sites[:0:-1], strict=True):
+        if site is not None:
+            inner.origin = outer, site
+    caller, site = frames[1], sites[0]
+    try:
+        return None if site is None else choose(caller, site)
+    except Unavailable:
+        return None
+
+
+def _ways(frame: SiteFrame, address: int) -> Iterator[tuple[int, Path]]:
+    """Direct calls of the function, and of those that end in a jump to it where that is the only way from there."""
+    waiting: list[tuple[Entry, int, int]] = [(frame.scope.function, address, 0)]
+    seen = {address}
+    while waiting:
+        function, entered, jumps = waiting.pop(0)
+        paths = [()] if entered == address else tail_paths(frame, entered, address)
+        if len(paths) != 1 or UNKNOWN in paths:
+            continue
+        found = calls.references(frame.binary, entered, _names(function))
+        yield from ((return_pc, paths[0]) for return_pc in found.calls)
+        for end in found.jumps if jumps < _MOST_JUMPS else ():
+            outer = frame.debug.functions.at(end - 1)
+            start = None if outer is None else function_address(outer)
+            if outer is None or start is None or start in seen or len(seen) > _MOST_FUNCTIONS:
+                continue
+            if calls.call_site(outer, end, jumped=True) is not None:
+                seen.add(start)
+                waiting.append((outer, start, jumps + 1))
+
+
+def tail_paths(frame: SiteFrame, start: int, target: int) -> list[Path]:
+    """The ways on which jumps in place of calls lead from the function at `start` to the one at `target`: for each the addresses behind
+    its jumps. UNKNOWN is among them where a jump leads to what nothing is known of, and where a way may go in circles."""
+    found: list[Path] = []
+    waiting: list[tuple[int, Path, frozenset[int]]] = [(start, (), frozenset((start,)))]
+    steps, circles = 0, False
+    while waiting:
+        address, path, trail = waiting.pop()
+        function, steps = frame.debug.functions.at(address), steps + 1
+        if function is None or steps > _MOST_FUNCTIONS:
+            return [UNKNOWN]
+        for site in calls.call_sites(function):
+            if not calls.is_tail_call(site):
+                continue
+            jump = calls.tail_jump(frame.binary, site)
+            if jump is None:
+                return [UNKNOWN]
+            if jump.target == target:
+                found.append((*path, jump.end))
+            elif jump.target in trail:
+                circles = True
+            else:
+                waiting.append((jump.target, (*path, jump.end), trail | {jump.target}))
+    return [*found, UNKNOWN] if found and circles else found
+
+
 def _names(function: Entry) -> tuple[str, ...]:
     """By which other functions of its file may call it through the PLT."""
     if not any(e.flag(c.AT_external) for e in origins(function)):
         return ()
     texts = (e.text(k) for e in origins(function) for k in (c.AT_linkage_name, c.AT_name))
     return tuple(text for text in texts if text)
-
-
-def _may_tail_call_itself(frame: SiteFrame, address: int) -> bool:
-    """Whether a chain of jumps may lead from the function back to itself: then the return address tells of another call of it.
-    What nothing is known of may do so."""
-    seen, waiting = {address}, [frame.scope.function]
-    while waiting:
-        for site in calls.call_sites(waiting.pop()):
-            if not calls.is_tail_call(site):
-                continue
-            target = calls.tail_target(frame.binary, site)
-            if target is None or target == address or len(seen) > _MOST_FUNCTIONS:
-                return True
-            if target in seen:
-                continue
-            seen.add(target)
-            next_function = frame.debug.functions.at(target)
-            if next_function is None:
-                return True
-            waiting.append(next_function)
-    return False

@@ -52,7 +52,8 @@ _NO_ROW = "its file says nothing about the stack at this address"
 
 class SiteFrame:
     """`pc`: an address of the image. `base`: the run-time address of image address 0. `at`: the place in the script, for faults.
-    `place`: the address that ranges and rows are looked up by."""
+    `place`: the address that ranges and rows are looked up by. `callee`: the frame below, and whether this one `jumped` into it, which
+    leaves nothing of it on the stack. `origin`: the caller and the call that led here, where they are known; else the run tells."""
 
     def __init__(self, binary: Binary, debug: Debug, scope: Scope, pc: int, base: Expr, at: int = 0) -> None:
         self.binary = binary
@@ -64,6 +65,9 @@ class SiteFrame:
         self.place = pc
         self.unit: Unit = scope.unit
         self.callee: SiteFrame | None = None
+        self.jumped = False
+        self.origin: tuple[SiteFrame, Entry] | None = None
+        self.depth = 0
         self._object: Expr | None = None
 
     def of_object(self, address: Expr) -> SiteFrame:
@@ -83,11 +87,10 @@ class SiteFrame:
     def register(self, number: int) -> Expr:
         """By its number of DWARF. Raises Unavailable."""
         if self.callee is not None:
-            return (
-                self.callee.restored(number)
-                if number != registers.RETURN_ADDRESS
-                else plus(self.base, self.pc)
-            )
+            if number == registers.RETURN_ADDRESS:
+                return plus(self.base, self.pc)
+            value = self.callee.restored(number)
+            return plus(value, -8) if self.jumped and number == registers.RSP else value
         name = registers.name_of(number)
         if name is not None:
             return register(name)
@@ -103,6 +106,8 @@ class SiteFrame:
 
     def cfa(self) -> Expr:
         """The canonical frame address: the caller's stack pointer."""
+        if self.jumped and self.callee is not None:
+            return self.callee.cfa()
         if self.row is None:
             if self.callee is None and self.pc == function_address(self.scope.function):
                 return plus(self.register(registers.RSP), 8)
@@ -114,13 +119,17 @@ class SiteFrame:
 
     def restored(self, number: int) -> Expr:
         """A register as the caller has it. Raises Unavailable where that is lost."""
+        if self.jumped and self.callee is not None:
+            return self.callee.restored(number)
         if self.row is None:
             raise Unavailable(_NO_ROW)
         rule = self.row.registers.get(number)
         if rule is None:
             if number == registers.RSP:
                 return self.cfa()
-            rule = SameValue() if number in registers.PRESERVED else Undefined()
+            # one that functions need not preserve too: compilers know which ones a function leaves alone, and describe values
+            # by them (gcc's -fipa-ra); they do not where it is lost
+            rule = SameValue()
         return self._follow(rule, number)
 
     def _follow(self, rule: Rule, number: int) -> Expr:
@@ -142,12 +151,15 @@ class SiteFrame:
 
     def return_address(self) -> Expr:
         """Where the function returns to, at run time."""
+        if self.jumped and self.callee is not None:
+            return self.callee.return_address()
         if self.row is None:
             return load(plus(self.cfa(), -8), 8, False, self.at)
         return self.restored(self.row.return_register)
 
-    def caller(self, return_pc: int) -> SiteFrame | None:
-        """The frame that called this one, if it goes on at `return_pc`; None where nothing describes it."""
+    def caller(self, return_pc: int, jumped: bool = False) -> SiteFrame | None:
+        """The frame that called this one, if it goes on at `return_pc`; or `jumped` here with the instruction before that. None where
+        nothing describes it."""
         # a call may be its function's last instruction
         scope = self.debug.scope(return_pc - 1)
         if scope is None:
@@ -155,6 +167,8 @@ class SiteFrame:
         frame = SiteFrame(self.binary, self.debug, scope, return_pc, self.base, self.at)
         frame.place = return_pc - 1
         frame.callee = self
+        frame.jumped = jumped
+        frame.depth = self.depth + 1
         return frame
 
     # --------------------------------------------------------------------------------------------- addresses

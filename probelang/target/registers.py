@@ -18,8 +18,6 @@ VECTORS = frozenset((*range(17, 33), *range(67, 83), *range(118, 126)))
 """xmm0 to xmm31 and the mask registers."""
 X87 = frozenset(range(33, 49))
 """Floating point and MMX registers."""
-PRESERVED = frozenset((3, 6, 12, 13, 14, 15))
-"""Those that a function gives back as it found them (3.2.1)."""
 
 
 def name_of(number: int) -> str | None:
