@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from probelang.dwarf import constants as c
+from probelang.dwarf import forms
 from probelang.dwarf.ctypes import Struct, bare, size_of
 from probelang.dwarf.entry import Entry
 from probelang.dwarf.files import Debug
@@ -22,10 +23,12 @@ from probelang.dwarf.lines import line_table
 from probelang.dwarf.ranges import entry_locations, entry_ranges
 from probelang.dwarf.scopes import Scope, Variable
 from probelang.sites.judge import judge
-from probelang.sites.prologue import LONGEST, Branches, Store, branches, stored_arguments
+from probelang.sites.prologue import LONGEST, Branches, Start, Store, branches, read_start
 
 _CANDIDATES = 4
+_PROFILED = frozenset(("-p", "-pg"))
 OP_breg0, OP_reg0, OP_fbreg, OP_call_frame_cfa = 0x70, 0x50, 0x91, 0x9C
+_ARGUMENTS = frozenset((5, 4, 1, 2, 8, 9))
 CFA = -1
 """Stands for the canonical frame address among the numbers of registers."""
 
@@ -33,33 +36,37 @@ CFA = -1
 def prologue_end(debug: Debug, scope: Scope) -> int:
     """The entry itself where there is no such address: there arguments are where the ABI puts them."""
     function = scope.function
-    ranges = entry_ranges(function)
     entry = entry_address(function)
-    end = next((high for low, high in ranges if low <= entry < high), entry)
-    flow: Branches | None = None
-    for address in _candidates(function, entry, end):
-        stores = stored_arguments(debug.binary, entry, address, " -pg" in scope.unit.producer)
-        if stores is None or not all(_stored(debug, function, v, stores, address) for v in scope.parameters()):
+    parameters = [v for v in scope.parameters() if not v.gone]
+    if not any(v.everywhere for v in parameters):
+        return entry  # optimised code: lists of locations hold from the entry on
+    profiled = not _PROFILED.isdisjoint(scope.unit.producer.split())
+    for address in _candidates(function, entry):
+        start = read_start(debug.binary, entry, address, profiled)
+        if start is None or not all(_stored(debug, function, v, start, entry, address) for v in parameters):
             continue
-        flow = flow or branches(debug.binary, ranges)
-        if _entered_once(function, flow, entry, address) and judge(debug.binary, address) is None:
-            return address
+        # any later one may be behind a statement that has changed a parameter
+        once = _entered_once(function, branches(debug.binary, entry_ranges(function)), entry, address)
+        return address if once and judge(debug.binary, address) is None else entry
     return entry
 
 
 def entry_address(function: Entry) -> int:
     """Where calls enter a function with code of its own."""
-    start = function.number(c.AT_entry_pc)
     ranges = entry_ranges(function)
-    if start is not None and function.address(c.AT_entry_pc) is not None:
-        entry = function.address(c.AT_entry_pc) or 0
-        if any(low <= entry < high for low, high in ranges):
-            return entry
-    return ranges[0][0] if ranges else 0
+    form, value = function.get(c.AT_entry_pc) or (0, None)
+    entry = ranges[0][0] if ranges else 0
+    if isinstance(value, int):
+        is_address = form == c.FORM_addr or form in forms.ADDRESS_INDEXES
+        said = function.address(c.AT_entry_pc) if is_address else entry + value
+        if said is not None and any(low <= said < high for low, high in ranges):
+            return said
+    return entry
 
 
-def _candidates(function: Entry, entry: int, end: int) -> Iterator[int]:
+def _candidates(function: Entry, entry: int) -> Iterator[int]:
     """Where the compiler says that the prologue ends, then where the next statements begin."""
+    end = next((high for low, high in entry_ranges(function) if low <= entry < high), entry)
     rows = [
         r for r in line_table(function.unit).rows
         if entry < r.address < min(end, entry + LONGEST) and r.line and r.is_stmt and not r.end_sequence
@@ -87,16 +94,18 @@ def _labels(block: Entry, depth: int) -> Iterator[int]:
 
 
 def _stored(
-    debug: Debug, function: Entry, parameter: Variable, stores: tuple[Store, ...], address: int
+    debug: Debug, function: Entry, parameter: Variable, start: Start, entry: int, address: int
 ) -> bool:
     """Whether a parameter is where its location says, once the stores are done."""
     expression = parameter.location(address)
-    if not parameter.everywhere or not expression:
-        return True
-    home = _home(function, expression, address)
+    if not parameter.everywhere:
+        return parameter.location(entry) in (None, b"", expression)
+    home = _home(function, expression, address) if expression else None
     if home is None:
         return False
     register, offset, is_reference = home
+    if register in _ARGUMENTS:
+        return register not in start.changed  # where it points is the parameter, passed by reference
     from_cfa = _from_cfa(debug, register, offset, address)
     if from_cfa is not None and from_cfa >= 0:
         return True  # the caller stored it
@@ -105,7 +114,7 @@ def _stored(
         return True  # nothing is passed
     size = 8 if is_reference else size_of(ctype) or 1
     written: set[int] = set()
-    for store in stores:
+    for store in start.stores:
         written |= _bytes_written(debug, store, register, offset, from_cfa)
     return all(at in written for at in range(0, size, 8))
 
