@@ -23,9 +23,9 @@
   ".weak _.stapsdt.base\n.hidden _.stapsdt.base\n_.stapsdt.base: .space 1\n.size _.stapsdt.base, 1\n.popsection\n.endif\n"
 
 /* minus the size where the type is signed */
-#define MARK_TYPE(x) __typeof__((0, (x)))
+#define MARK_TYPE(x) __typeof__(((void)0, (x)))
 #define MARK_SIZE(x) (int)(((MARK_TYPE(x))-1 > (MARK_TYPE(x))1 ? 1 : -1) * (int)sizeof(MARK_TYPE(x)))
-#define MARK_ARGUMENT(n, x) [s##n] "i"(MARK_SIZE(x)), [a##n] MARK_CONSTRAINT((MARK_TYPE(x))(x))
+#define MARK_ARGUMENT(n, x) [s##n] "i"(MARK_SIZE(x)), [a##n] MARK_CONSTRAINT(x)
 #define MARK_OPERAND(n) "%c[s" #n "]@%[a" #n "]"
 #define MARK_ARGUMENTS2(a, b) MARK_ARGUMENT(1, a), MARK_ARGUMENT(2, b)
 #define MARK_ARGUMENTS4(a, b, c, d) MARK_ARGUMENTS2(a, b), MARK_ARGUMENT(3, c), MARK_ARGUMENT(4, d)
