@@ -7,25 +7,36 @@ What reads debug information is imported when the first file's is asked for: mos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from probelang.dwarf.binary import Binary, open_binary
 
 if TYPE_CHECKING:
+    from probelang.dwarf.calls import References
+    from probelang.dwarf.index import Index
     from probelang.dwarf.info import DebugInfo
     from probelang.dwarf.scopes import Functions, Scope
     from probelang.dwarf.types import Types
 
 
+Progress = Callable[[str, int, int], None]
+"""Told of what takes long: what is being done, how much is done, how much it is in all (0: not known)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Debug:
-    """The debug information of one file, and what was read of it."""
+    """The debug information of one file, and what was read of it. `index`: the one that is open, if any."""
 
     binary: Binary
     info: DebugInfo
     types: Types
     functions: Functions
+    progress: Progress | None = None
+    index: list[Index] = field(default_factory=list["Index"])
+    calls: dict[int, References] = field(default_factory=dict["int", "References"])
+    """By the address of the function; kept by `probelang.dwarf.calls`."""
 
     def scope(self, address: int, instance: int | None = None) -> Scope | None:
         """See `probelang.dwarf.scopes.find_scope`."""
@@ -35,9 +46,12 @@ class Debug:
 
 
 class Files:
-    """By path. Raises BinaryError for what cannot be read."""
+    """By path. Raises BinaryError for what cannot be read. `locate`: the path of a file that a script names ("libc.so.6"), by default
+    the name itself. `progress`: who shows it."""
 
-    def __init__(self) -> None:
+    def __init__(self, locate: Callable[[str], str] = str, progress: Progress | None = None) -> None:
+        self.locate = locate
+        self.progress = progress
         self._binaries: dict[str, Binary] = {}
         self._debugs: dict[str, Debug | None] = {}
 
@@ -49,20 +63,24 @@ class Files:
     def debug(self, path: str) -> Debug | None:
         """None where no debug information is found."""
         if path not in self._debugs:
-            self._debugs[path] = open_debug(self.binary(path))
+            self._debugs[path] = open_debug(self.binary(path), self.progress)
         return self._debugs[path]
 
+    def opened(self) -> tuple[Debug, ...]:
+        """The debug information read so far."""
+        return tuple(debug for debug in self._debugs.values() if debug is not None)
 
-def open_debug(binary: Binary) -> Debug | None:
+
+def open_debug(binary: Binary, progress: Progress | None = None) -> Debug | None:
     from probelang.dwarf.debugfile import find_debug_file
     from probelang.dwarf.info import DebugInfo
     from probelang.dwarf.scopes import Functions
     from probelang.dwarf.types import Types
 
-    file = find_debug_file(binary)
+    file = find_debug_file(binary, progress=progress)
     if file is None:
         return None
     info = DebugInfo(file)
     if not info.units:
         return None
-    return Debug(binary, info, Types(info), Functions(info))
+    return Debug(binary, info, Types(info), Functions(info), progress)

@@ -17,11 +17,12 @@ from probelang.diag import similar_names, target
 from probelang.diag.places import NoSuchCallee
 from probelang.dwarf import constants as c
 from probelang.dwarf.callsites import call_sites, within
+from probelang.dwarf.declarations import name_test
 from probelang.dwarf.entry import Entry
 from probelang.dwarf.files import Debug
 from probelang.dwarf.functions import Function, display_name, is_pattern
 from probelang.dwarf.image import BinaryError
-from probelang.dwarf.instances import Instance, instance_of, instances_from, name_test
+from probelang.dwarf.instances import Instance, instance_of, instances_from
 from probelang.dwarf.plt import find_slots
 from probelang.dwarf.ranges import entry_ranges
 from probelang.dwarf.types import origins, own_name

@@ -20,8 +20,8 @@ from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.files import Debug
 from probelang.dwarf.functions import is_pattern, similar_functions
 from probelang.dwarf.image import BinaryError
-from probelang.dwarf.instances import Instance, find_instances, instance_of, instances_in
-from probelang.dwarf.lines import LineRow, LineTable, file_matches, line_table, matcher, source_files
+from probelang.dwarf.instances import Instance, find_instances, instance_of
+from probelang.dwarf.lines import LineRow, LineTable, file_matches, line_table, matcher
 from probelang.dwarf.ranges import entry_ranges
 from probelang.resolve.candidates import FileTarget
 from probelang.resolve.patterns import Lines, Place, parse_place
@@ -43,17 +43,9 @@ def instances_of(file: FileTarget, place: Place) -> tuple[Instance, ...]:
 
 def functions_in(debug: Debug, place: Place) -> tuple[Instance, ...]:
     """Instances of the functions that are declared in files of this name."""
-    matches = matcher(place.file)
-    if is_pattern(place.function):
-        units = units_of(debug, place.file)
-        found = instances_in(debug, units, place.function)
-    else:
-        units = None
-        found = find_instances(debug, place.function)
-    found = tuple(i for i in found if matches(i.file))
+    found = find_instances(debug, place.function, place.file)
     if not found:
-        if units is None:
-            units_of(debug, place.file)
+        units_of(debug, place.file)
         name = f"{place.function}@{place.file}"
         raise BinaryError(target.NoSuchFunction(name=name, path=debug.binary.path))
     return found
@@ -62,7 +54,7 @@ def functions_in(debug: Debug, place: Place) -> tuple[Instance, ...]:
 def units_of(debug: Debug, pattern: str) -> list[Unit]:
     """The units with code or declarations from such a file. Raises BinaryError where there are none."""
     matches = matcher(pattern)
-    found = [u for u in code_units(debug) if any(matches(name) for name in source_files(u))]
+    found = [u for u in code_units(debug) if any(matches(name) for name in u.files)]
     if not found:
         raise BinaryError(_unknown_source(debug, pattern))
     return found
@@ -73,7 +65,7 @@ def code_units(debug: Debug) -> Iterator[Unit]:
 
 
 def _unknown_source(debug: Debug, pattern: str) -> UnknownSource:
-    known = {os.path.basename(name) for unit in code_units(debug) for name in source_files(unit)}
+    known = {os.path.basename(name) for unit in code_units(debug) for name in unit.files}
     similar = (
         () if is_pattern(pattern) else tuple(get_close_matches(os.path.basename(pattern), sorted(known), 3))
     )

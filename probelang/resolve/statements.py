@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 
 from probelang.diag import target
+from probelang.dwarf.declarations import name_test
 from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.files import Debug
 from probelang.dwarf.image import BinaryError
-from probelang.dwarf.instances import Instance, find_instances, instance_of, instances_in, name_test
-from probelang.dwarf.lines import LineRow, line_table, matcher
+from probelang.dwarf.instances import Instance, find_instances, instance_of
+from probelang.dwarf.lines import LineRow, line_table
 from probelang.resolve.candidates import Candidate, FileTarget, Sites, settle
 from probelang.resolve.families import component_text
 from probelang.resolve.functions import code_around, declared_name
@@ -64,10 +65,7 @@ def _entries(file: FileTarget, debug: Debug, place: Place) -> list[Candidate]:
 
 def _instances(debug: Debug, place: Place) -> tuple[Instance, ...]:
     """Raises BinaryError where there is no function of the name, in the file if one is given."""
-    found = find_instances(debug, place.function)
-    if place.file:
-        matches = matcher(place.file)
-        found = tuple(i for i in found if matches(i.file))
+    found = find_instances(debug, place.function, place.file)
     if not found:
         if place.file:
             units_of(debug, place.file)
@@ -81,7 +79,7 @@ def _statements(file: FileTarget, debug: Debug, place: Place, lines: Lines, near
     if place.function != "*":
         instances = _instances(debug, place)
     elif lines.behind is not None:
-        instances = instances_in(debug, units_of(debug, place.file), "*")
+        instances = find_instances(debug, "*", place.file)
     units = units_of(debug, place.file) if place.function == "*" else _units(instances or ())
     found = _rows(debug, place, lines, units, instances)
     if not found and nearest and lines.behind is None and lines.ranges:
