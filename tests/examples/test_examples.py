@@ -3,10 +3,14 @@ counted."""
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +18,7 @@ import pytest
 
 from examples.demo import copy_interpreter
 from probelang.options import Backend
-from tests.conftest import Compile, Result, Run
+from tests.conftest import MISSING, Compile, Result, Run
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent.parent / "examples"
@@ -250,3 +254,138 @@ def test_python_allocations(example: Example, python: Python) -> None:
     assert sum(buckets.values()) == int(count)
     assert buckets[128] >= 1000
     assert len(found.rows(r"^ *(\d+) times")) > 3
+
+
+@pytest.fixture
+def installed(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """`installed("usr/lib/jvm/*/bin/java")`: the last of those files; without it the test is skipped by that name."""
+
+    def find(pattern: str) -> Path:
+        places = sorted(Path("/").glob(pattern))
+        if not places:
+            name = pattern.rpartition("/")[2]
+            request.config.stash.setdefault(MISSING, Counter())[name] += 1
+            pytest.skip(f"needs {name}")
+        return places[-1]
+
+    return find
+
+
+QUERIES = """
+create table goods (number int);
+insert into goods select generate_series(1, 1000);
+select count(*) from nosuch;
+select count(*) from goods;
+select pg_sleep(0.05);
+"""
+CLUSTER = """
+cd {folder}
+{programs}/pg_ctl -s -w -p {folder}/postgres -D data -l log -o "-k {folder} -c listen_addresses=''" start
+{programs}/psql -q -X -h {folder} -d postgres -f queries.sql
+{programs}/pg_ctl -s -w -D data -m fast stop
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A copy of the server, and a command that starts it, asks it something and stops it."""
+
+    server: Path
+    command: str
+
+
+@pytest.fixture
+def cluster(
+    tmp_path: Path, installed: Callable[[str], Path], requires: Callable[..., None]
+) -> Iterator[Cluster]:
+    """Of an ordinary user: the server's programs refuse to run as root."""
+    programs = installed("usr/lib/postgresql/*/bin/postgres").parent
+    folder = Path(f"/tmp/{tmp_path.parent.name}-{tmp_path.name}")  # its owner must be able to get there
+    folder.mkdir(mode=0o700)
+    as_user = ""
+    try:
+        shutil.copy(programs / "postgres", folder)
+        (folder / "queries.sql").write_text(QUERIES)
+        (folder / "run").write_text(CLUSTER.format(folder=folder, programs=programs))
+        if os.geteuid() == 0:
+            requires("root")  # not only in a user namespace of its own, where nobody else exists
+            nobody = pwd.getpwnam("nobody")
+            for path in (folder, *folder.iterdir()):
+                os.chown(path, nobody.pw_uid, nobody.pw_gid)
+            as_user = f"setpriv --reuid={nobody.pw_uid} --regid={nobody.pw_gid} --clear-groups "
+        make = f"{as_user}{programs}/initdb --no-sync -A trust -D {folder}/data"
+        subprocess.run(make.split(), check=True, capture_output=True, cwd=folder)
+        yield Cluster(folder / "postgres", f"{as_user}sh {folder}/run")
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_postgres_marks(probelang: Run, cluster: Cluster, backend: Backend, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    words = ("--backend", backend, "-c", cluster.command, "-o", str(output))
+    result = probelang(*words, str(EXAMPLES / "postgres_marks.probe"), str(cluster.server))
+    assert result.status == 0, result.stderr
+    rows = re.findall(
+        r"^ *(\d+) us  parse (\d+) rewrite (\d+) plan (\d+) execute (\d+)  (.*)$",
+        output.read_text(),
+        re.MULTILINE,
+    )
+    done = [line for line in QUERIES.strip().splitlines() if "nosuch" not in line]  # what fails is never done
+    assert [row[5] for row in rows] == done
+    assert f"\n{len(done)} queries, " in output.read_text()
+    for row in rows:
+        total, *phases = (int(n) for n in row[:5])
+        assert sum(phases) <= total and phases[0] > 0
+    sleep = rows[-1]
+    assert int(sleep[0]) >= int(sleep[4]) >= 50_000
+
+
+@pytest.fixture
+def java(tmp_path: Path, installed: Callable[[str], Path]) -> Path:
+    """A home of Java made of symbolic links, with a virtual machine of its own."""
+    library = installed("usr/lib/jvm/*/lib/server/libjvm.so")
+    home, copy = library.parents[2], tmp_path / "java"
+    shutil.copytree(home, copy, symlinks=True, copy_function=os.symlink, ignore_dangling_symlinks=True)
+    for own in ("bin/java", "lib/server/libjvm.so"):
+        (copy / own).unlink()
+        shutil.copy(home / own, copy / own)
+    return copy
+
+
+def test_java_gc(probelang: Run, java: Path, backend: Backend, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    command = f"{java}/bin/java -Xmx16m -Xmn512k -XX:+UseSerialGC -Xlog:gc --list-modules"
+    words = ("--backend", backend, "-c", command, "-o", str(output))
+    result = probelang(*words, str(EXAMPLES / "java_gc.probe"), f"{java}/lib/server/libjvm.so")
+    assert result.status == 0, result.stderr
+    young, full = (result.stdout.count(f"Pause {kind}") for kind in ("Young", "Full"))
+    found = {
+        kind: int(n)
+        for n, kind in re.findall(r"^\d+: (\d+) (\w+) collections", output.read_text(), re.MULTILINE)
+    }
+    assert young > 0
+    assert found == {kind: n for kind, n in (("young", young), ("full", full)) if n}
+    (freed,) = re.findall(r"^\d+: (\d+) bytes less in Eden Space$", output.read_text(), re.MULTILINE)
+    assert 0 < int(freed) <= young * 512 * 1024
+
+
+def test_cxx_exceptions(
+    example: Example, compile_c: Compile, installed: Callable[[str], Path], tmp_path: Path
+) -> None:
+    library = installed("usr/lib/*-linux-gnu/libstdc++.so.6")
+    copy = Path(shutil.copy(library.resolve(), tmp_path / library.name))
+    program = compile_c(HERE / "throwing.cpp", "-O1", "-pthread", name="throwing")
+    command = f"/usr/bin/env LD_LIBRARY_PATH={tmp_path} {program}"
+    found = example("cxx_exceptions.probe", copy, command=command)
+    rows = {
+        kind: [int(n) for n in counts]
+        for *counts, kind in found.rows(
+            r"^throwing: +(\d+) thrown, +(\d+) caught, +(\d+) thrown again: (.+)$"
+        )
+    }
+    assert set(rows) == {"St13runtime_error", "N4shop7RefusalE", "i"}
+    assert rows["N4shop7RefusalE"] == [20, 40, 20]
+    assert [sum(column) for column in zip(*rows.values(), strict=True)] == [
+        found.counts["thrown"], found.counts["caught"], found.counts["again"],
+    ]  # fmt: skip
+    assert "by 2 threads" in found.output
