@@ -22,11 +22,9 @@ from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.headers import read_units
 from probelang.dwarf.image import corrupt
 from probelang.dwarf.naming import units_naming
+from probelang.dwarf.package import Package, PackageUnit
 from probelang.dwarf.ranges import entry_ranges
 from probelang.dwarf.section import Section
-
-if TYPE_CHECKING:
-    from probelang.dwarf.frames import FrameIndex
 
 if TYPE_CHECKING:
     from probelang.dwarf.frames import FrameIndex
@@ -54,8 +52,7 @@ class Source(Protocol):
         ...
 
     def split(self, name: str, folder: str, identity: int) -> Source | None:
-        """The split file `name` of a compiler that ran in `folder`, with the unit `identity`. `name` empty: the type unit of
-        this signature, where a package (.dwp) holds the unit that asks."""
+        """The split file `name` of a compiler that ran in `folder`, with the unit `identity`."""
         ...
 
 
@@ -173,19 +170,18 @@ class DebugInfo:
         unit = self._type_units.get(signature)
         if unit is not None:
             return unit.entry(unit.type_offset)
-        if self._main is None:
-            return None
         if signature not in self._elsewhere:
             self._elsewhere[signature] = self._packaged_type(signature)
         return self._elsewhere[signature]
 
     def _packaged_type(self, signature: int) -> Entry | None:
         """The type units of a package lie each by itself."""
-        source = self._source.split("", "", signature)
-        if source is None:
-            return None
-        unit = DebugInfo(source, self._suffix, self._main)._type_units.get(signature)
+        source = self._source.type_unit(signature) if isinstance(self._source, PackageUnit) else None
+        unit = None if source is None else self._type_unit_of(source)
         return None if unit is None else unit.entry(unit.type_offset)
+
+    def _type_unit_of(self, source: PackageUnit) -> Unit | None:
+        return next(iter(DebugInfo(source, self._suffix, self._main)._type_units.values()), None)
 
     def split(self, unit: Unit) -> Unit | None:
         """The unit with the entries that a skeleton stands for; None where it is no skeleton, or the file is missing."""
@@ -235,9 +231,28 @@ class DebugInfo:
     def units_naming(self, name: bytes) -> tuple[Unit, ...]:
         """Every unit that may hold an entry of this name: a superset. Split units are all among them."""
         units = [unit.full for unit in units_naming(self, name)]
+        units += self._types_naming(name, units)
         if self.alternate is not None:
             units += self.alternate.units_naming(name)
         return tuple(units)
+
+    def _types_naming(self, name: bytes, units: list[Unit]) -> list[Unit]:
+        """Type units that are not in .debug_info: before DWARF 5, and those of split files."""
+        found = [unit for unit in self._type_units.values() if unit.section.name == ".debug_types"]
+        packages: dict[Package, DebugInfo] = {}
+        for unit in units:
+            info = unit.info
+            if info is not self and isinstance(info._source, PackageUnit):
+                packages.setdefault(info._source.package, info)
+            elif info is not self:
+                found += info._type_units.values()
+        for package, info in packages.items():
+            found += [
+                one
+                for source in package.types_naming(name)
+                if (one := info._type_unit_of(source)) is not None
+            ]
+        return found
 
 
 def split_name(unit: Unit) -> str:

@@ -8,6 +8,8 @@ Sources: DWARF 5, sections 7.3.5.3 to 7.3.5.5 (version 5 of the index); the GNU 
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Protocol
 
@@ -23,7 +25,19 @@ _NAMES = {
         7: ".debug_macro", 8: ".debug_rnglists"},
 }  # fmt: skip
 
+_MOST_PLACES = 4096
+
 _Parts = dict[str, tuple[int, int]]
+
+
+def occurrences(needle: bytes, section: Section) -> Iterator[int]:
+    """Offsets at which it stands, a limited number of them."""
+    position = section.find(needle)
+    for _ in range(_MOST_PLACES):
+        if position < 0:
+            return
+        yield position
+        position = section.find(needle, position + 1)
 
 
 class Sections(Protocol):
@@ -77,6 +91,16 @@ class Index:
                 found[name] = self._cell(row, column), self._cell(self._units + row, column)
         return found
 
+    def holding(self, name: str, offsets: list[int]) -> list[int]:
+        """The units to whose part of a section one of these offsets belongs."""
+        found: list[int] = []
+        for signature in self._numbers:
+            start, size = (self.parts(signature) or {}).get(name, (0, 0))
+            index = bisect_left(offsets, start)
+            if index < len(offsets) and offsets[index] < start + size:
+                found.append(signature)
+        return found
+
     def _cell(self, row: int, column: int) -> int:
         return self._section.number(self._rows + 4 * (row * self._columns + column), 4)
 
@@ -100,6 +124,21 @@ class Package:
     def type_unit(self, signature: int) -> PackageUnit | None:
         return self._unit(self._types, signature)
 
+    def types_naming(self, name: bytes) -> list[PackageUnit]:
+        """The type units that may have an entry of this name: a superset."""
+        found: dict[int, None] = {}
+        for part in (".debug_info", ".debug_types"):  # short names stand in the entries
+            hits = list(occurrences(name + b"\0", self.section(f"{part}.dwo")))
+            found |= dict.fromkeys(self._types.holding(part, hits))
+        table = self.section(".debug_str_offsets.dwo")
+        hits = [
+            hit
+            for place in occurrences(name + b"\0", self.section(".debug_str.dwo"))
+            for hit in occurrences(place.to_bytes(4, "little"), table)
+        ]
+        found |= dict.fromkeys(self._types.holding(".debug_str_offsets", sorted(hits)))
+        return [unit for signature in found if (unit := self.type_unit(signature)) is not None]
+
     def _unit(self, index: Index, signature: int) -> PackageUnit | None:
         parts = index.parts(signature)
         return None if parts is None else PackageUnit(self, parts)
@@ -122,6 +161,12 @@ class PackageUnit:
         part = self._parts.get(name.removesuffix(".dwo"))
         return b"" if part is None else self._package.section(name).part(*part)
 
-    def split(self, name: str, folder: str, identity: int) -> PackageUnit | None:
-        """With an empty name: a type unit."""
-        return None if name else self._package.type_unit(identity)
+    def split(self, name: str, folder: str, identity: int) -> None:
+        """No unit of a package refers to another file."""
+
+    def type_unit(self, signature: int) -> PackageUnit | None:
+        return self._package.type_unit(signature)
+
+    @property
+    def package(self) -> Package:
+        return self._package
