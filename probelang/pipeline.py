@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from probelang import resolved, syntax, typed
     from probelang.artifact.manifest import Manifest
     from probelang.dwarf.files import Files
+    from probelang.resolve.listing import Listed
 
 STAGES = ("tokens", "syntax", "resolved", "typed", "layout", "llvm", "asm", "manifest")
 KERNEL_STAGES = ("layout", "llvm", "asm")  # those that the ptrace backend does not need
@@ -41,13 +42,14 @@ def _ignore_warnings(warnings: Sequence[Diagnostic]) -> None: ...
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Who watches a compilation: `emit` after each stage, `timed` after each phase, `warn` with its warnings. `stage`: the one
-    that is asked for with --emit."""
+    """Who watches a compilation: `emit` after each stage, `timed` after each phase, `warn` with its warnings, `progress` while
+    something takes long. `stage`: the one that is asked for with --emit."""
 
     emit: Callable[[str, object], None] = _ignore_stage
     timed: Callable[[str, float], None] = _ignore_time
     warn: Callable[[Sequence[Diagnostic]], None] = _ignore_warnings
     stage: str | None = None
+    progress: Callable[[str, int, int], None] | None = None
 
     def wants(self, stage: str) -> bool:
         """For what is costly to make and used by no later phase."""
@@ -108,7 +110,21 @@ def resolve_source(
     return resolve_program(parse_source(source, options, hooks), options, hooks, files)
 
 
-def resolve_point(point: str, options: Options, hooks: Hooks = QUIET) -> resolved.Program:
+def list_places(point: str, options: Options, variables: bool, hooks: Hooks = QUIET) -> tuple[Listed, ...]:
+    """The places that a probe point means. `variables`: with what can be read there."""
+    from probelang.dwarf.files import Files
+
+    files = Files(progress=hooks.progress)
+    program = resolve_point(point, options, hooks, files)
+    with phase("list", SourceFile("<probe point>", point), hooks):
+        from probelang.resolve.listing import places
+
+        return tuple(places(program, files, variables))
+
+
+def resolve_point(
+    point: str, options: Options, hooks: Hooks = QUIET, files: Files | None = None
+) -> resolved.Program:
     """Everything that a probe point means, as probes with empty handlers."""
     with phase("parse", SourceFile("<probe point>", point), hooks):
         from probelang import syntax
@@ -117,7 +133,7 @@ def resolve_point(point: str, options: Options, hooks: Hooks = QUIET) -> resolve
         points = parse_probe_point(point, options)
         span = points[0].span
         program = syntax.Program(span, (syntax.Probe(span, points, syntax.Block(span, ())),))
-    return resolve_program(program, options, hooks)
+    return resolve_program(program, options, hooks, files)
 
 
 def resolve_program(
@@ -138,7 +154,7 @@ def type_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> t
     """Names, probe points, types: everything that a script can be wrong in."""
     from probelang.dwarf.files import Files
 
-    files = Files()
+    files = Files(progress=hooks.progress)
     program = resolve_source(source, options, hooks, files)
     with phase("check", source, hooks):
         from probelang.check import check

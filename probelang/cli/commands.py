@@ -89,7 +89,8 @@ LIST = Command(
     "List the places that a probe point means.",
     (
         Option(("-l",), "", "one place a line (the default)"),
-        Option(("-L",), "", "with what can be read there"),
+        Option(("-L",), "", "with the variables that are there, their types, and why some cannot be read"),
+        Option(("--quote",), "", "each place quoted for the shell"),
         Option(("--format",), "text|json", "form of output and messages (default text)"),
         Option(("-I",), "DIR", "search libraries in DIR first"),
         Option(("-c",), "COMMAND", "what `process` without argument means"),
@@ -103,6 +104,11 @@ LIST = Command(
             "which functions of a program can be probed",
             'probelang list \'process("/bin/bash").function("*")\'',
         ),
+        (
+            "the lines of a source file that have code",
+            """probelang list 'process("./prog").statement("*@prog.c:*")'""",
+        ),
+        ("what can be read in a function", """probelang list -L 'process("./prog").function("work")'"""),
     ),
     script=False,
 )

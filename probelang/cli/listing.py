@@ -1,27 +1,28 @@
 """`probelang list` (and run -l, -L): the places that a probe point means, one a line.
 
-probelang list 'process("/bin/bash").function("read*")'
--> process("/usr/bin/bash").function("read_builtin")
+probelang list -L 'process("/bin/x").function("list_*")'
+-> process("/bin/x").function("list_insert@/src/x.c:12") $list:struct list * $i:int (it was optimised out)
    ...
 """
 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from probelang.artifact.points import FunctionPoint, ProcessPoint, SyscallPoint
 from probelang.cli.arguments import Given, UsageError
 from probelang.cli.compiling import watch
 from probelang.cli.messages import Messages
 from probelang.cli.request import read_options
-from probelang.pipeline import known_features, resolve_point
-from probelang.resolved import Probe
+from probelang.pipeline import known_features, list_places
 
-AT_ENTRY = "int_arg(n) long_arg(n) pointer_arg(n) register(name)"
-AT_RETURN = "returnval() register(name)"
-AT_SYSCALL = "$syscall $arg1 $arg2 $arg3 $arg4 $arg5 $arg6"
+if TYPE_CHECKING:
+    from probelang.resolve.listing import Listed, Readable
+
+_NUMBERS = re.compile(r"(\d+)")
 
 
 def list_points(given: Given, messages: Messages, point: str | None = None) -> int:
@@ -31,26 +32,39 @@ def list_points(given: Given, messages: Messages, point: str | None = None) -> i
             raise UsageError("list takes one probe point, quoted from the shell")
         point = given.words[0]
     options = read_options(given, (), known_features())
-    resolved = resolve_point(point, options, watch(given, messages).hooks())
-    rows = sorted({row: None for probe in resolved.probes for row in rows_of(probe)})
-    for shown, readable, file, address in rows:
-        if messages.json:
-            row = {"point": shown, "file": file, "address": address, "readable": readable.split()}
-            sys.stdout.write(json.dumps(row) + "\n")
-        else:
-            sys.stdout.write(f"{shown} {readable}\n" if given.has("-L") and readable else f"{shown}\n")
+    verbose = given.has("-L") or messages.json
+    found = list_places(point, options, verbose, watch(given, messages).hooks())
+    rows = sorted(found, key=lambda listed: (_natural(listed.point), listed.file, listed.address))
+    for line in dict.fromkeys(row_text(row, given, messages.json) for row in rows):
+        sys.stdout.write(line + "\n")
     return 0
 
 
-def rows_of(probe: Probe) -> Iterator[tuple[str, str, str, int]]:
-    """Each place: the point, what can be read there, the file and the address in it (-1 where there is none)."""
-    match probe.point:
-        case FunctionPoint(binary=binary, sites=sites, is_return=is_return):
-            for site in sites:
-                yield site.point, AT_RETURN if is_return else AT_ENTRY, binary.path, site.address
-        case SyscallPoint(point=point, is_return=is_return):
-            yield point, "$syscall $return" if is_return else AT_SYSCALL, "", -1
-        case ProcessPoint(point=point):
-            yield point, "", "", -1
-        case _:
-            yield probe.name, "", "", -1
+def row_text(row: Listed, given: Given, as_json: bool) -> str:
+    if as_json:
+        return _as_json(row)
+    point = shlex.quote(row.point) if given.has("--quote") else row.point
+    if not given.has("-L"):
+        return point
+    return " ".join((point, *(_readable_text(r) for r in row.readable)))
+
+
+def _readable_text(readable: Readable) -> str:
+    text = f"{readable.name}:{readable.type}" if readable.type else readable.name
+    return f"{text} ({readable.reason})" if readable.reason else text
+
+
+def _as_json(row: Listed) -> str:
+    readable = [r.name for r in row.readable if not r.reason]
+    variables = [
+        {"name": r.name, "type": r.type, "available": not r.reason, "reason": r.reason}
+        for r in row.readable
+        if r.type
+    ]
+    fields = {"point": row.point, "file": row.file, "address": row.address, "readable": readable}
+    return json.dumps({**fields, "variables": variables})
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """A key by which line 9 comes before line 12."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBERS.split(text)]

@@ -47,7 +47,7 @@ def label_sites(file: FileTarget, pattern: str | int, label: str, span: Span) ->
 def _candidate(file: FileTarget, instance: Instance, label: str, address: int) -> Candidate:
     function = component_text("function", declared_name(instance, instance.name))
     text = f"{file.text}.{function}.{component_text('label', label)}"
-    detail = SiteDetail(instance.offset if instance.inlined else None, is_entry=False)
+    detail = SiteDetail(instance.offset, is_entry=False)
     return Candidate(address, instance.name, text, detail, code_around(instance, address), called=label)
 
 

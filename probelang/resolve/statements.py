@@ -129,7 +129,7 @@ def _candidate(file: FileTarget, debug: Debug, row: LineRow, chain: list[Entry])
         own = instance_of(debug, chain[-1], chain[0])
         name = own.name
         is_entry = not own.inlined and own.address == row.address
-        detail = SiteDetail(own.offset if own.inlined else None, is_entry)
+        detail = SiteDetail(own.offset, is_entry)
         code = code_around(own, row.address)
     else:
         around = enclosing_function(file.binary, row.address)
