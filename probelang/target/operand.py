@@ -141,10 +141,8 @@ class _Reader:
 
     def _in_segment(self, segment: str, operand: str) -> Expr:
         """All but two begin at 0."""
-        if segment == "gs":
-            raise Unavailable(f"its operand `{self.text}` is relative to gs, whose base cannot be read")
         address = self._address(operand)
-        return add(register("fs_base"), address) if segment == "fs" else address
+        return add(register(f"{segment}_base"), address) if segment in ("fs", "gs") else address
 
     # ------------------------------------------------------------------------------------------ registers
 

@@ -266,3 +266,38 @@ def test_processes_that_start_later(target: Target, session: Session, marked: Pa
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=20)
     assert target.semaphore(int(pid), int(counter, 16)) == 0
+
+
+def test_another_probe_at_the_same_place(
+    marked: Path, lender: Path, tmp_path: Path, backend: Backend
+) -> None:
+    """The kernel takes only probes that agree on the counter, and this one knows nothing of a mark."""
+    notes = subprocess.run(["readelf", "-nW", str(marked)], capture_output=True, text=True, check=True).stdout
+    (address,) = re.findall(r"Location: (0x\w+)", notes)
+    output = tmp_path / "output"
+    script = (
+        f'global n, m; probe process("{marked}").statement({int(address, 16)}) {{ m++ }}'
+        f' probe process("{marked}").mark("sold") {{ n++ }} probe end {{ printf("%d %d\\n", n, m) }}'
+    )
+    done = subprocess.run(
+        command(backend, "-o", str(output), "-e", script, "-c", f"{marked} sell 25"),
+        capture_output=True, text=True, env=environment(), timeout=TIMEOUT_S, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "hits=25\n", "")
+    assert output.read_text() == "25 25\n"
+
+
+def test_the_marks_of_one_process_only(target: Target, marked: Path, start: Start, backend: Backend) -> None:
+    other = start(str(marked))
+    assert other.stdout is not None
+    pid, counter = (int(word, 0) for word in other.stdout.readline().split())
+    script = f'global n; probe process({target.pid}).mark("sold") {{ if (n++ == 3) println("counting") }}'
+    running = start(
+        *command(backend, "-e", script, *(["-x", str(target.pid)] if backend == "ptrace" else []))
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == "counting\n", running.communicate()
+    assert (target.semaphore(), target.semaphore(pid, counter)) == (1, 0)
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=20)
+    assert target.semaphore() == 0
