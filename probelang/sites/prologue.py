@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from probelang.dwarf.binary import Binary
+from probelang.sites.judge import ENDBR64
 
 if TYPE_CHECKING:
     from iced_x86 import Instruction
@@ -72,6 +73,11 @@ def branches(binary: Binary, ranges: Iterable[tuple[int, int]]) -> Branches:
             elif flow == FlowControl.INDIRECT_BRANCH:
                 indirect = True
     return Branches(tuple(direct), indirect)
+
+
+def is_landing(binary: Binary, address: int) -> bool:
+    """Whether computed branches may lead here, where the processor enforces that (`endbr64`: Intel CET)."""
+    return _code(binary, address, address + len(ENDBR64)) == ENDBR64
 
 
 def _code(binary: Binary, low: int, high: int) -> bytes:

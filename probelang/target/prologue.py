@@ -23,7 +23,7 @@ from probelang.dwarf.lines import line_table
 from probelang.dwarf.ranges import entry_locations, entry_ranges
 from probelang.dwarf.scopes import Scope, Variable
 from probelang.sites.judge import judge
-from probelang.sites.prologue import LONGEST, Branches, Start, Store, branches, read_start
+from probelang.sites.prologue import LONGEST, Start, Store, branches, is_landing, read_start
 
 _CANDIDATES = 4
 _PROFILED = frozenset(("-p", "-pg"))
@@ -46,7 +46,7 @@ def prologue_end(debug: Debug, scope: Scope) -> int:
         if start is None or not all(_stored(debug, function, v, start, entry, address) for v in parameters):
             continue
         # any later one may be behind a statement that has changed a parameter
-        once = _entered_once(function, branches(debug.binary, entry_ranges(function)), entry, address)
+        once = _entered_once(debug, function, entry, address)
         return address if once and judge(debug.binary, address) is None else entry
     return entry
 
@@ -75,11 +75,14 @@ def _candidates(function: Entry, entry: int) -> Iterator[int]:
     yield from dict.fromkeys([*named, *sorted({row.address for row in rows})[:_CANDIDATES]])
 
 
-def _entered_once(function: Entry, flow: Branches, entry: int, address: int) -> bool:
+def _entered_once(debug: Debug, function: Entry, entry: int, address: int) -> bool:
+    flow = branches(debug.binary, entry_ranges(function))
     if flow.enter(entry, address):
         return False
     # a computed goto leads to labels only; a switch never back to what comes before it
-    return not flow.indirect or not any(entry < label <= address for label in _labels(function, 0))
+    return not flow.indirect or not (
+        is_landing(debug.binary, address) or any(entry < label <= address for label in _labels(function, 0))
+    )
 
 
 def _labels(block: Entry, depth: int) -> Iterator[int]:

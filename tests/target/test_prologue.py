@@ -60,6 +60,7 @@ CLANG = [
     ("-O0",),
     ("-O0", "-fomit-frame-pointer", "-gdwarf-4"),
     ("-O0", "-fstack-protector-all", "-mstackrealign"),
+    ("-O0", "-mavx2", "-fcf-protection=full"),
 ]
 CASES = [("gcc", flags) for flags in GCC] + [("clang", flags) for flags in CLANG]
 
