@@ -116,6 +116,40 @@ def test_every_form_of_an_operand(compile_c: Compile, backend: Backend, tmp_path
     assert found.splitlines() == [f"form{i} {value}" for i, value in enumerate(expected)]
 
 
+FLOATS = """
+double rates[3] = { 0.5, -2.5, 1e300 };
+float share = 0.125f;
+int main(void) {
+  __asm__ volatile("movabs $0x4008000000000000, %%rbx\\nmov $0xbfc00000, %%ecx\\n"
+                   MARK_NOTE(odd, floats, "0", "8f@%%rbx 4f@%%ecx 8f@rates+8(%%rip) 4f@share(%%rip)") ::: "rbx", "rcx");
+}
+"""
+
+
+def test_floating_point_numbers(compile_c: Compile, backend: Backend, tmp_path: Path) -> None:
+    program = compile_c(f'#include "{HERE / "targets" / "mark.h"}"\n{FLOATS}', "-O1", name="mark_floats")
+    script = f'probe process("{program}").mark("floats") {{ printf("%f %f %f %f\\n", $arg1, $arg2, $arg3, $arg4) }}'
+    found, _ = run(backend, script, program, tmp_path / "output")
+    assert found == "3.000000 -1.500000 -2.500000 0.125000\n"
+
+
+def test_marks_of_a_library_of_one_program(compile_c: Compile, backend: Backend, tmp_path: Path) -> None:
+    library = compile_c(HERE / "targets" / "lender.c", "-O1", "-shared", "-fPIC", name="liblent.so")
+    flags = ("-O1", str(library), f"-Wl,-rpath,{library.parent}")
+    borrower, other = (
+        compile_c("long lend(long); int main(void) { return lend(3) != 3; }", *flags, name=name)
+        for name in ("borrower", "other_borrower")
+    )
+    script = f"""
+    global n
+    probe process("{borrower}").library("liblent.so").mark("lent") {{ printf("%d %d\\n", $arg1, $arg2) }}
+    probe process("{library}").provider("library").mark("*") {{ n++ }}
+    probe end {{ println(n) }}
+    """
+    found, _ = run(backend, script, f"/bin/sh -c '{borrower}; {other}; :'", tmp_path / "output")
+    assert found == "0 0\n1 -1\n2 -2\n6\n"
+
+
 def test_what_cannot_be_read_is_a_mistake_with_its_reason(compile_c: Compile, probelang: Run) -> None:
     program = compile_c(
         f'#include "{HERE / "targets" / "mark.h"}"\n'
