@@ -26,7 +26,8 @@ class Options:
     that -c runs (what `process` without argument means); `pid`: -x. `library_path`: folders of libraries after
     `include`. `elide`: drop unused variables and functions (off: -u). `kernel_release`: what `kernel_v` of `%( %)`
     compares with. `backend`: what is to run the handlers of process probes: programs in the kernel, or probelang itself, as
-    the tracer of the processes; nothing is refused then for the kernel's sake."""
+    the tracer of the processes; nothing is refused then for the kernel's sake. `skip_bad_variables`: `$names` that are not there or
+    cannot be read are 0 (--skip-badvars)."""
 
     arguments: tuple[str, ...] = ()
     overrides: tuple[tuple[str, str], ...] = ()
@@ -38,5 +39,6 @@ class Options:
     features: frozenset[str] = frozenset()
     backend: Backend = "kernel"
     elide: bool = True
+    skip_bad_variables: bool = False
     architecture: str = "x86_64"
     kernel_release: str = field(default_factory=_running_release)

@@ -7,13 +7,13 @@ All mistakes of all steps are reported together, each place once: a probe whose 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from probelang import resolved, syntax, typed
 from probelang.artifact import code
 from probelang.artifact.code import Type
-from probelang.artifact.points import FunctionPoint, LifecyclePoint, SyscallPoint, TimerPoint
 from probelang.builtins import Builtin
 from probelang.check import mistakes
 from probelang.check.cells import root, type_in
@@ -22,9 +22,10 @@ from probelang.check.halves import check_halves
 from probelang.check.infer import Inference, expect
 from probelang.check.infer_statements import infer_declared, infer_statement
 from probelang.check.iteration import check_iteration
-from probelang.check.lower import Lowering, check_resolved, lower
+from probelang.check.lower import Lowering, lower, number_locals
 from probelang.check.lower_statements import lower_statement
 from probelang.check.overrides import apply_overrides, settle_initials
+from probelang.check.places import Places
 from probelang.check.reach import body_of, reach
 from probelang.check.scope import (
     Body,
@@ -36,12 +37,14 @@ from probelang.check.scope import (
     make_scope,
     written_names,
 )
+from probelang.check.sites import join, mark_templates, names_target, needs_site, split
 from probelang.check.walk import Code
 from probelang.diag import CompileError, CompileWarning, Diagnostic, similar_names
 from probelang.dwarf.files import Files
 from probelang.options import Options
 
-_SYSCALL_NAMES = frozenset(("$syscall", *(f"$arg{n}" for n in range(1, 7))))
+if TYPE_CHECKING:
+    from probelang.dwarf.ctypes import CType
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,10 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Probe:
-    """A probe with its bodies: those of the parts share their locals, conditions `if (..)` have none."""
+    """A probe with its bodies: those of the parts share their locals, conditions `if (..)` have none. `number`: of the probe in the
+    script, of which this one may be one place."""
 
+    number: int
     probe: resolved.Probe
     parts: tuple[tuple[Body, syntax.Block], ...]
     when: tuple[tuple[Body, syntax.Expression], ...]
@@ -72,14 +77,14 @@ def check(
     scope = make_scope(program, known_builtins() if builtins is None else builtins, options.elide)
     run = Inference(scope)
     _check_declarations(run)
-    probes = tuple(_prepare(p) for p in program.probes)
-    live = tuple(_root(run, p) for p in probes)
+    places = Places(files or Files(), options.skip_bad_variables)
+    live = tuple([_root(run, p) for p in _prepare_all(scope, program, places)])
     settle_initials(run)
     reach(scope, [pair for p in live for pair in _code(p)])
     _infer_all(run, live, options)
     overrides = apply_overrides(run, options.overrides)
     low = _lowering(run, options)
-    result = _lower_all(low, probes, live, overrides)
+    result = _lower_all(low, live, overrides)
     found = [*run.found, *_unused_code(program, scope)]
     # what is no array is not changed in a loop over it
     misused = {_place(mistake) for mistake in found if isinstance(mistake, mistakes.InconsistentArity)}
@@ -135,14 +140,31 @@ def _check_declarations(run: Inference) -> None:
             seen[parameter.name] = parameter
 
 
-def _prepare(probe: resolved.Probe) -> _Probe:
-    targets = targets_of(probe)
+def _prepare_all(scope: Scope, program: resolved.Program, places: Places) -> Iterator[_Probe]:
+    mark_templates(scope)
+    templates = frozenset(f.name for f in scope.functions if f.is_template)
+    for number, whole in enumerate(program.probes):
+        for probe in split(whole, templates):
+            yield _prepare(scope, number, probe, places, templates)
+
+
+def _prepare(
+    scope: Scope, number: int, probe: resolved.Probe, places: Places, templates: frozenset[str]
+) -> _Probe:
     shared: dict[str, LocalUse] = {}
+    targets = places.targets(probe, shared, needs_site(probe, templates))
     own = _own_part(probe)
     written = written_names((own.code,)) if own is not None else frozenset[str]()
-    parts = tuple([(Body(p.file, targets, shared, None, written), p.code) for p in probe.parts])
-    when = tuple((Body(c.file, targets, shared), c.expression) for c in probe.when)
-    return _Probe(probe, parts, when, (), shared)
+    ctypes: dict[str, CType] = {}
+    parts = tuple([(Body(p.file, targets, shared, None, written, ctypes), p.code) for p in probe.parts])
+    when = tuple((Body(c.file, targets, shared, ctypes=ctypes), c.expression) for c in probe.when)
+    if targets.types is not None:
+        for body, block in parts:
+            if names_target(block):
+                from probelang.check.objects import note_types
+
+                note_types(scope, body, block)
+    return _Probe(number, probe, parts, when, (), shared)
 
 
 def _own_part(probe: resolved.Probe) -> resolved.Part | None:
@@ -155,23 +177,9 @@ def _own_part(probe: resolved.Probe) -> resolved.Part | None:
     return min(behind, key=lambda part: part.code.span.start, default=None)
 
 
-def targets_of(probe: resolved.Probe) -> Targets:
-    """Which `$names` a probe has."""
-    match probe.point:
-        case LifecyclePoint() | TimerPoint():
-            return Targets(False, probe.name)
-        case SyscallPoint(is_return=is_return):
-            names = _SYSCALL_NAMES | {"$return"} if is_return else _SYSCALL_NAMES
-            return Targets(True, probe.name, names)
-        case FunctionPoint(sites=sites) if any(".plt" in site.point for site in sites):
-            return Targets(True, probe.name, frozenset(("$$name",)))
-        case _:
-            return Targets(True, probe.name)
-
-
 def _root(run: Inference, probe: _Probe) -> _Probe:
     """With those arming conditions that hold nothing forbidden."""
-    targets = targets_of(probe.probe)
+    targets = Targets(True, probe.probe.name)
     armed = [(Body(c.file, targets, {}), c.expression) for c in probe.probe.armed if check_condition(run, c)]
     return replace(probe, armed=tuple(armed))
 
@@ -214,7 +222,7 @@ def _follow_feeds(scopes: Iterable[Mapping[str, LocalUse]]) -> None:
 
 def _unused_code(program: resolved.Program, scope: Scope) -> list[Diagnostic]:
     """Mistakes in the user's functions that nothing calls: those that do not depend on types."""
-    unused = [f for f in scope.functions if not f.reached and not f.declared.library]
+    unused = [f for f in scope.functions if not (f.reached or f.declared.library or f.is_template)]
     if not unused:
         return []
     separate = Inference(make_scope(program, scope.builtins))
@@ -250,13 +258,12 @@ def _check_global(run: Inference, use: GlobalUse) -> None:
 
 def _lower_all(
     low: Lowering,
-    probes: Sequence[_Probe],
     live: Sequence[_Probe],
     overrides: Mapping[GlobalUse, int | bytes],
 ) -> typed.Program:
     functions = tuple([_lower_function(low, f) for f in low.functions])
-    lowered = tuple([_lower_probe(low, p) for p in live])
-    variables = tuple([_variable(u, overrides.get(u)) for u in low.variables])
+    lowered = join([(p.number, q) for p in live for q in _lower_probe(low, p)])
+    variables = tuple([_variable(u, overrides.get(u)) for u in low.variables] + low.hidden)
     return typed.Program(
         variables, functions, lowered, tuple(low.automata), tuple(low.places), tuple(low.spans)
     )
@@ -284,39 +291,35 @@ def _variable(use: GlobalUse, override: int | bytes | None) -> code.Variable:
     )
 
 
-def _number_locals(low: Lowering, locals_: Mapping[str, LocalUse]) -> tuple[code.LocalVariable, ...]:
-    """Gives slots to the locals that are kept, parameters first."""
-    kept: list[code.LocalVariable] = []
-    for use in locals_.values():
-        check_resolved(low, use)
-        if not low.dropped(use):
-            use.slot = len(kept)
-            kept.append(code.LocalVariable(use.name, type_in(use.value) or Type.LONG))
-    return tuple(kept)
-
-
 def _lower_function(low: Lowering, function: FunctionUse) -> code.Function:
     declaration = function.declared.declaration
-    variables = _number_locals(low, function.locals)
+    number_locals(low, function.locals)
+    body = lower_statement(low, body_of(function), declaration.body)
     return code.Function(
         name=function.name,
         parameters=len(function.parameters),
-        locals=variables,
+        locals=tuple(low.locals),
         result=type_in(function.result) or Type.VOID,
-        body=lower_statement(low, body_of(function), declaration.body),
+        body=body,
         at=low.at(declaration.name_span),
         library=function.declared.library,
     )
 
 
-def _lower_probe(low: Lowering, probe: _Probe) -> typed.Probe:
-    variables = _number_locals(low, probe.locals)
+def _lower_probe(low: Lowering, probe: _Probe) -> list[typed.Probe]:
+    """The probe, and what keeps for it values from the entry."""
+    number_locals(low, probe.locals)
     armed = _conjunction([lower(low, b, e) for b, e in probe.armed])
     when = _conjunction([lower(low, b, e) for b, e in probe.when])
     parts = [lower_statement(low, b, block) for b, block in probe.parts]
     body = parts[0] if len(parts) == 1 else code.Block(tuple(parts))
-    handler = code.Handler(variables, armed, when, body, low.at(probe.probe.span))
-    return typed.Probe(probe.probe.name, probe.probe.point, handler, probe.probe.span)
+    handler = code.Handler(tuple(low.locals), armed, when, body, low.at(probe.probe.span))
+    made = typed.Probe(probe.probe.name, probe.probe.point, handler, probe.probe.span)
+    if probe.parts[0][0].targets.site is None:
+        return [made]
+    from probelang.check.placing import place_probe
+
+    return place_probe(low, probe.parts[0][0].targets, probe.probe, made)
 
 
 def _conjunction(conditions: Sequence[code.Expr]) -> code.Expr | None:
@@ -332,7 +335,7 @@ def _conjunction(conditions: Sequence[code.Expr]) -> code.Expr | None:
 def _warnings(low: Lowering, probes: Sequence[_Probe], program: typed.Program) -> list[CompileWarning]:
     found: list[CompileWarning] = []
     for function in low.run.scope.functions:
-        if function.declared.library:
+        if function.declared.library or function.is_template:
             continue
         if function.reached:
             found += _local_warnings(low, function.locals)

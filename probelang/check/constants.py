@@ -47,21 +47,35 @@ def live_arms(node: syntax.If | syntax.Conditional, body: Body, scope: Scope) ->
 
 def is_defined(operand: syntax.Expression, body: Body, scope: Scope) -> bool:
     """Whether everything of the probed program that the operand names is there."""
+    if not isinstance(operand, syntax.Name | syntax.Call | syntax.Number | syntax.String):
+        found = _can_be_read(operand, body, scope)
+        if found is not None:
+            return found
     for node in everything(operand):
         match node:
             case syntax.TargetVariable():
-                if target_name(node) not in body.targets.names:
+                if target_name(node) not in body.targets.names and not _can_be_read(node, body, scope):
                     return False
             case syntax.AtOperator() | syntax.Member() | syntax.AddressOf() | syntax.Pretty():
-                return False
+                if not _can_be_read(node, body, scope):
+                    return False
             case syntax.Call():
                 arity = len(node.arguments)
                 known = (node.name, arity) in scope.builtins
-                if not known and not scope.find_functions(node.name, arity, body.file):
+                if not known and not scope.find_functions(node.name, arity, body):
                     return False
             case _:
                 pass
     return True
+
+
+def _can_be_read(node: syntax.Expression, body: Body, scope: Scope) -> bool | None:
+    """None where that is not a question about the probed program."""
+    if body.targets.types is None:
+        return None
+    from probelang.check.readable import is_readable
+
+    return is_readable(node, body, scope)
 
 
 def target_name(node: syntax.TargetVariable) -> str:

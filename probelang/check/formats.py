@@ -22,14 +22,13 @@ def argument_types(pieces: Sequence[Piece]) -> tuple[Type, ...]:
     return tuple(types)
 
 
-def plain_pieces(values: Sequence[Type | None], delimiter: bytes, newline: bool) -> tuple[Piece, ...]:
-    """print and println (no delimiter), printd and printdln. A value is a long, a string or (None) a histogram."""
-    kinds = {Type.STRING: "s", None: "hist"}
+def plain_pieces(kinds: Sequence[str], delimiter: bytes, newline: bool) -> tuple[Piece, ...]:
+    """print and println (no delimiter), printd and printdln. `kinds`: conversions, or "hist"."""
     pieces: list[Piece] = []
-    for number, value in enumerate(values):
+    for number, kind in enumerate(kinds):
         if number:
             pieces.append(Piece("text", delimiter))
-        pieces.append(Piece(kinds.get(value, "d")))
-    if newline and values != [None]:  # a histogram ends its own lines
+        pieces.append(Piece(kind))
+    if newline and list(kinds) != ["hist"]:  # a histogram ends its own lines
         pieces.append(Piece("text", b"\n"))
     return merge_text(pieces)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from probelang import syntax
 from probelang.artifact.code import HistogramShape
-from probelang.check.constants import target_name
+from probelang.check.scope import Body
 from probelang.check.walk import Code, everything
 from probelang.source import Span
 
@@ -52,14 +52,23 @@ def describe(node: syntax.Expression) -> str:
             return "an expression"
 
 
-def target_text(node: syntax.Expression) -> str:
+def has_ctype(body: Body, node: syntax.Expression) -> bool:
+    """Whether an expression may have a C type, by its form."""
     match node:
-        case syntax.TargetVariable():
-            return target_name(node)
-        case syntax.AtOperator():
-            return f"@{node.name}"
+        case syntax.Name(name=name):
+            return name in body.ctypes
+        case syntax.TargetVariable(special=special):
+            return not special
+        case syntax.Member() | syntax.AtOperator():
+            return True
+        case syntax.Index(base=base):
+            return has_ctype(body, base)
+        case syntax.Conditional():
+            return has_ctype(body, node.then) or has_ctype(body, node.otherwise)
+        case syntax.Call():
+            return body.targets.types is not None
         case _:
-            return node.span.text.split("\n")[0][:40]
+            return False
 
 
 def only_computes(node: syntax.Expression) -> bool:

@@ -16,9 +16,9 @@ from probelang.artifact.code import Type
 from probelang.artifact.formats import parse_format
 from probelang.check import mistakes
 from probelang.check.cells import LONG, STRING, Cell, root, settle, type_in, unify
-from probelang.check.constants import is_defined, live_arms, truth
+from probelang.check.constants import live_arms, truth
 from probelang.check.formats import argument_types
-from probelang.check.forms import blamed, declared_name, describe, histogram_shape, only_computes, target_text
+from probelang.check.forms import blamed, declared_name, describe, has_ctype, histogram_shape, only_computes
 from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse, Scope
 from probelang.diag import Diagnostic
 from probelang.source import Span
@@ -88,6 +88,8 @@ def infer(run: Inference, body: Body, node: syntax.Expression) -> Cell:
             return STRING
         case syntax.Name():
             return infer_name(run, body, node)
+        case syntax.Index() if is_target_index(run, body, node):
+            return _infer_target(run, body, node)
         case syntax.Index():
             return infer_index(run, body, node)
         case syntax.Binary():
@@ -119,9 +121,27 @@ def infer(run: Inference, body: Body, node: syntax.Expression) -> Cell:
         case (
             syntax.TargetVariable() | syntax.AtOperator() | syntax.Member() | syntax.Pretty() | syntax.AddressOf()
         ):  # fmt: skip
-            return infer_target(run, body, node)
+            return _infer_target(run, body, node)
         case _:
             assert_never(node)
+
+
+def _infer_target(run: Inference, body: Body, node: syntax.Expression) -> Cell:
+    # what reads debug information is imported by scripts that use it
+    from probelang.check.infer_target import infer_target
+
+    return infer_target(run, body, node)
+
+
+def is_target_index(run: Inference, body: Body, node: syntax.Index) -> bool:
+    """An element of an array of the probed program, not of one of the script's."""
+    match node.base:
+        case syntax.Name(name=name):
+            return name in body.ctypes and run.scope.find_global(name, body.file) is None
+        case syntax.Histogram() | syntax.Number() | syntax.String():
+            return False
+        case _:
+            return True
 
 
 # ------------------------------------------------------------------------------------------------ variables
@@ -200,7 +220,7 @@ def infer_element(
         run.report(mistakes.BadOperand(span=node.base.span, what="`[`", needed="an array before it"))
         return None
     if not isinstance(node.base, syntax.Name):
-        infer_target(run, body, node.base)
+        _infer_target(run, body, node.base)
         return None
     use = find_array(run, body, node.base, len(node.indexes))
     infer_keys(run, body, use, node.indexes, None if wildcards else node.span)
@@ -298,7 +318,7 @@ def _report_unassignable_target(run: Inference, body: Body, node: syntax.Express
         infer(run, body, node)
         run.report(mistakes.NotAssignable(span=node.span, what="a bucket of a histogram"))
     elif not body.targets.in_process:
-        infer_target(run, body, node)
+        _infer_target(run, body, node)
     else:
         run.report(mistakes.GuruOnly(span=node.span, what="assigning to a target variable"))
 
@@ -446,7 +466,10 @@ def infer_membership(run: Inference, body: Body, node: syntax.Membership) -> Cel
 
 
 def infer_call(run: Inference, body: Body, node: syntax.Call, statement: bool = False) -> Cell:
-    chain = run.scope.find_functions(node.name, len(node.arguments), body.file)
+    if node.name == "long" and len(node.arguments) == 1:
+        expect(run, body, node.arguments[0], Type.LONG)
+        return LONG
+    chain = run.scope.find_functions(node.name, len(node.arguments), body)
     if chain:
         return _infer_chain(run, body, node, chain)
     builtin = run.scope.builtins.get((node.name, len(node.arguments)))
@@ -506,32 +529,12 @@ def _infer_printf(run: Inference, body: Body, node: syntax.Print, literal: synta
         run.report(mistakes.FormatArguments(span=node.span, needed=len(wanted), given=given))
         return
     for argument, kind in zip(node.arguments, wanted, strict=True):
-        expect(run, body, argument, kind)
+        named = kind is Type.STRING and has_ctype(body, argument) and _is_enum(run, body, argument)
+        expect(run, body, argument, Type.LONG if named else kind)
 
 
-# -------------------------------------------------------------------------------- the probed program's variables
+def _is_enum(run: Inference, body: Body, node: syntax.Expression) -> bool:
+    """`%s` prints the name of such a value."""
+    from probelang.check.objects import is_enum
 
-
-def infer_target(run: Inference, body: Body, node: syntax.Expression) -> Cell:
-    """`$x`, `@cast(..)` and the like: those that this version has, and a message for the others."""
-    if isinstance(node, syntax.AtOperator) and node.name in ("defined", "probewrite"):
-        return LONG
-    if isinstance(node, syntax.TargetVariable) and is_defined(node, body, run.scope):
-        return STRING if node.special else LONG
-    if isinstance(node, syntax.Member | syntax.Pretty | syntax.AddressOf):
-        inner = node.operand if isinstance(node, syntax.AddressOf) else node.base
-        if isinstance(inner, syntax.Index):
-            inner = inner.base
-        if not isinstance(inner, syntax.Name | syntax.Call):
-            return infer_target(run, body, inner)
-    what = target_text(node)
-    mistake: Diagnostic
-    if isinstance(node, syntax.AtOperator) and node.name not in ("cast", "var", "entry", "enum", "enumname"):
-        mistake = mistakes.UnsupportedOperator(span=node.span, what=what)
-    elif not body.targets.in_process:
-        mistake = mistakes.OutsideProcessProbe(span=node.span, what=what, probe=body.targets.probe)
-    else:
-        available = tuple(sorted(body.targets.names))
-        mistake = mistakes.TargetVariableUnsupported(span=node.span, what=what, available=available)
-    run.report(mistake)
-    return Cell(doubtful=True)
+    return is_enum(run.scope, body, node)

@@ -8,20 +8,21 @@ right shape is put in its place, and the result is thrown away.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, assert_never, cast
 
 from probelang import syntax
 from probelang.artifact import code
 from probelang.artifact.code import Type, type_of
-from probelang.artifact.formats import parse_format
+from probelang.artifact.formats import FLOATS, parse_format
 from probelang.builtins import Builtin
 from probelang.check import mistakes
 from probelang.check.cells import root, type_in
-from probelang.check.constants import is_defined, live_arms, truth
+from probelang.check.constants import live_arms, truth
 from probelang.check.formats import plain_pieces
-from probelang.check.forms import blamed, histogram_shape
-from probelang.check.infer import Inference
+from probelang.check.forms import blamed, has_ctype, histogram_shape
+from probelang.check.infer import Inference, is_target_index
 from probelang.check.registers import REGISTERS
 from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse
 from probelang.diag import similar_names
@@ -33,7 +34,8 @@ _TOKEN_LIMIT = 40
 
 @dataclass(slots=True, eq=False)
 class Lowering:
-    """`variables` and `functions`: the numbers of those that are kept. `elide`: drop what has no effect."""
+    """`variables` and `functions`: the numbers of those that are kept. `elide`: drop what has no effect. `hidden`: variables that the
+    script does not name, numbered behind those it does. `locals`: of the handler or function at hand."""
 
     run: Inference
     variables: dict[GlobalUse, int]
@@ -42,6 +44,8 @@ class Lowering:
     places: list[code.Place] = field(default_factory=list[code.Place])
     spans: list[Span] = field(default_factory=list[Span])
     automata: list[code.Automaton] = field(default_factory=list[code.Automaton])
+    hidden: list[code.Variable] = field(default_factory=list[code.Variable])
+    locals: list[code.LocalVariable] = field(default_factory=list[code.LocalVariable])
     _places: dict[tuple[int, int, int], int] = field(default_factory=dict[tuple[int, int, int], int])
     _patterns: dict[bytes, int] = field(default_factory=dict[bytes, int])
 
@@ -75,13 +79,28 @@ class Lowering:
         self.automata.append(automaton)
         return self._patterns[pattern.value]
 
+    def keep(self, kind: Type) -> code.Local:
+        """A new local of the handler at hand."""
+        self.locals.append(code.LocalVariable("", kind))
+        return code.Local(len(self.locals) - 1, kind)
+
+    def hide(self, variable: code.Variable) -> int:
+        """The number of a new variable."""
+        self.hidden.append(variable)
+        return len(self.variables) + len(self.hidden) - 1
+
     def dropped(self, use: GlobalUse | LocalUse | None) -> bool:
         """Whether this is a local that nothing reads."""
         return self.elide and isinstance(use, LocalUse) and not use.read and not use.bound
 
 
-def lower(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
-    """An expression whose value is used."""
+def lower(low: Lowering, body: Body, node: syntax.Expression, allow_float: bool = False) -> code.Expr:
+    """An expression whose value is used. `allow_float`: also as the bits of a double."""
+    if not allow_float and has_ctype(body, node):
+        from probelang.check.lower_target import check_whole
+
+        if not check_whole(low, body, node):
+            return _NOTHING
     typed = lower_any(low, body, node)
     if type_of(typed) is Type.VOID:
         if isinstance(node, syntax.Call):
@@ -92,7 +111,7 @@ def lower(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
 
 def _report_no_value(low: Lowering, body: Body, node: syntax.Call) -> None:
     """Builtins without value were reported by inference."""
-    chain = low.run.scope.find_functions(node.name, len(node.arguments), body.file)
+    chain = low.run.scope.find_functions(node.name, len(node.arguments), body)
     if chain and not root(chain[0].result).doubtful:
         low.run.report(mistakes.NoValue(span=node.name_span, name=node.name))
 
@@ -108,6 +127,8 @@ def lower_any(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
             return code.Number(node.value)
         case syntax.String():
             return code.Text(node.value)
+        case syntax.Index() if is_target_index(low.run, body, node):
+            return _lower_target(low, body, node)
         case syntax.Name() | syntax.Index():
             return _lower_variable(low, body, node)
         case syntax.Binary():
@@ -218,12 +239,12 @@ def _lower_assign(low: Lowering, body: Body, node: syntax.Assign) -> code.Expr:
     at = low.at(blamed(node.target))
     if node.op == "<<<":
         place = lower_place(low, body, node.target)
-        value = lower(low, body, node.value)
+        value = _whole(low, body, node.value)
         if isinstance(place, code.Scalar | code.Element):
             return code.Accumulate(place, value, at)
         return value
     place = lower_place(low, body, node.target)
-    value = lower(low, body, node.value)
+    value = lower(low, body, node.value, allow_float=isinstance(place, code.Local) and node.op == "=")
     if place is None:
         return value
     return code.Assign(place, node.op[:-1] or "=", value, place.type, at)
@@ -241,6 +262,12 @@ def _lower_binary(low: Lowering, body: Body, node: syntax.Binary) -> code.Expr:
                 return code.Number(int(op == "||"))
             return code.Logical(op, lower(low, body, node.left), lower(low, body, node.right))
         case "==" | "!=" | "<" | "<=" | ">" | ">=" as op:
+            if has_ctype(body, node.left) or has_ctype(body, node.right):
+                from probelang.check.lower_target import lower_compare
+
+                special = lower_compare(low, body, node)
+                if special is not None:
+                    return special
             return code.Compare(op, lower(low, body, node.left), lower(low, body, node.right))
         case "+" | "-" | "*" | "/" | "%" | "&" | "|" | "^" | "<<" | ">>" | ">>>" as op:
             left, right = lower(low, body, node.left), lower(low, body, node.right)
@@ -263,8 +290,9 @@ def _lower_conditional(low: Lowering, body: Body, node: syntax.Conditional) -> c
     first, second = live_arms(node, body, low.run.scope)
     if not (first and second):
         return lower(low, body, node.then if first else node.otherwise)
-    condition, then = lower(low, body, node.condition), lower(low, body, node.then)
-    return code.Choose(condition, then, lower(low, body, node.otherwise), type_of(then))
+    condition, then = lower(low, body, node.condition), lower(low, body, node.then, allow_float=True)
+    otherwise = lower(low, body, node.otherwise, allow_float=True)
+    return code.Choose(condition, then, otherwise, type_of(then))
 
 
 def _lower_statistic(low: Lowering, body: Body, node: syntax.Statistic) -> code.Expr:
@@ -301,9 +329,20 @@ def lower_histogram(low: Lowering, body: Body, node: syntax.Histogram) -> code.H
 # -------------------------------------------------------------------------------------------- calls and output
 
 
+def _whole(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
+    """A number without its fraction."""
+    if not has_ctype(body, node):
+        return lower(low, body, node)
+    from probelang.check.lower_target import as_long
+
+    return as_long(low, body, node)
+
+
 def _lower_call(low: Lowering, body: Body, node: syntax.Call) -> code.Expr:
+    if node.name == "long" and len(node.arguments) == 1:
+        return _whole(low, body, node.arguments[0])
     arguments = lower_list(low, body, node.arguments)
-    chain = low.run.scope.find_functions(node.name, len(arguments), body.file)
+    chain = low.run.scope.find_functions(node.name, len(arguments), body)
     at = low.at(node.name_span)
     if chain:
         numbers = tuple([low.functions[f] for f in chain if f in low.functions])
@@ -333,46 +372,86 @@ def _check_register(low: Lowering, node: syntax.Call, builtin: Builtin) -> None:
 
 def _lower_print(low: Lowering, body: Body, node: syntax.Print) -> code.Expr:
     arguments: list[code.Expr | code.Histogram] = []
-    for argument in node.arguments:
+    kinds = _argument_kinds(node)
+    for argument, kind in zip(node.arguments, kinds, strict=False):
         if isinstance(argument, syntax.Histogram):
             arguments.append(lower_histogram(low, body, argument) or _NOTHING)
         else:
-            arguments.append(lower(low, body, argument))
-    pieces = _print_pieces(node, arguments)
+            arguments.append(_lower_argument(low, body, argument, kind))
+    pieces = _print_pieces(low, body, node, arguments)
     length = len(node.family) + node.to_string
     at = low.at(Span(node.span.source, node.span.start, node.span.start + length))
     make = code.Format if node.to_string else code.Print
     return make(pieces, tuple(arguments), at)
 
 
-def _print_pieces(node: syntax.Print, arguments: list[code.Expr | code.Histogram]) -> tuple[code.Piece, ...]:
+def _argument_kinds(node: syntax.Print) -> tuple[str, ...]:
+    """The conversion of each argument; "*" for a width or precision, "" where the argument decides."""
+    if node.family != "printf" or node.literal is None:
+        return ("",) * len(node.arguments)
+    kinds: list[str] = []
+    for piece in parse_format(node.literal.value):
+        if piece.kind != "text":
+            kinds += ["*"] * ((piece.width == -1) + (piece.precision == -1))
+            kinds.append(piece.kind)
+    return tuple(kinds)
+
+
+def _lower_argument(low: Lowering, body: Body, node: syntax.Expression, kind: str) -> code.Expr:
+    if kind in FLOATS or (kind in ("", "s") and has_ctype(body, node)):
+        from probelang.check import lower_target
+
+        if kind == "s":
+            return lower_target.enum_text(low, body, node) or lower(low, body, node)
+        if kind:
+            return lower_target.as_double(low, body, node, lower_target.ctype_of(low, body, node))
+        return lower(low, body, node, allow_float=True)
+    return lower(low, body, node)
+
+
+def _print_pieces(
+    low: Lowering, body: Body, node: syntax.Print, arguments: list[code.Expr | code.Histogram]
+) -> tuple[code.Piece, ...]:
     literal = node.literal.value if node.literal is not None else b""
     if node.family == "printf":
         return parse_format(literal)
-    types = [None if isinstance(a, code.Histogram) else type_of(a) for a in arguments]
-    return plain_pieces(types, literal, newline=node.family in ("println", "printdln"))
+    kinds = [_plain_kind(low, body, n, a) for n, a in zip(node.arguments, arguments, strict=True)]
+    return plain_pieces(kinds, literal, newline=node.family in ("println", "printdln"))
+
+
+def _plain_kind(
+    low: Lowering, body: Body, node: syntax.Expression, argument: code.Expr | code.Histogram
+) -> str:
+    if isinstance(argument, code.Histogram):
+        return "hist"
+    if has_ctype(body, node):
+        from probelang.check.lower_target import is_floating
+
+        if is_floating(low, body, node):
+            return "g"
+    return "s" if type_of(argument) is Type.STRING else "d"
 
 
 # ------------------------------------------------------------------------------------------------- $variables
 
 
 def _lower_target(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
-    match node:
-        case syntax.AtOperator(name="defined" | "probewrite"):
-            return code.Number(int(truth(node, body, low.run.scope) is True))
-        case syntax.TargetVariable() if not is_defined(node, body, low.run.scope):
-            return _NOTHING
-        case syntax.TargetVariable(special=True):
-            # only PLT probes have `$$name`: the name of the slot, which is the name of their point
-            return code.Call("ppfunc", (), Type.STRING, low.at(node.span))
-        case syntax.TargetVariable(name="syscall"):
-            return code.Call("syscall_number", (), Type.LONG, low.at(node.span))
-        case syntax.TargetVariable(name="return"):
-            return code.Call("syscall_return", (), Type.LONG, low.at(node.span))
-        case syntax.TargetVariable() if node.name.startswith("arg") and node.name[3:].isdecimal():
-            return code.Call("syscall_arg", (code.Number(int(node.name[3:])),), Type.LONG, low.at(node.span))
-        case _:
-            return _NOTHING
+    if isinstance(node, syntax.AtOperator) and node.name in ("defined", "probewrite"):
+        return code.Number(int(truth(node, body, low.run.scope) is True))
+    # what reads debug information is imported by scripts that use it
+    from probelang.check.lower_target import lower_target
+
+    return lower_target(low, body, node)
+
+
+def number_locals(low: Lowering, locals_: Mapping[str, LocalUse]) -> None:
+    """Gives slots to the locals that are kept, parameters first; `low.locals` are those of one handler or function from here on."""
+    low.locals = []
+    for use in locals_.values():
+        check_resolved(low, use)
+        if not low.dropped(use):
+            use.slot = len(low.locals)
+            low.locals.append(code.LocalVariable(use.name, type_in(use.value) or Type.LONG))
 
 
 def check_resolved(low: Lowering, use: LocalUse) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from probelang.diag.kernel import *
     from probelang.diag.types import *
+    from probelang.diag.variables import *
 else:
 
     def __getattr__(name: str) -> type:
-        from probelang.diag import kernel, types
+        from probelang.diag import kernel, types, variables
 
-        return getattr(types, name, None) or getattr(kernel, name)
+        return getattr(types, name, None) or getattr(kernel, name, None) or getattr(variables, name)

@@ -29,14 +29,26 @@ def reach(scope: Scope, roots: Sequence[tuple[Body, Code]]) -> None:
             pending += live_parts(node, body, scope)
             _mark_aggregate(node, body, scope)
             if isinstance(node, syntax.Call):
-                chain = scope.find_functions(node.name, len(node.arguments), body.file)
-                work += [(body_of(f), f.declared.declaration.body) for f in chain if _arrive(f, body.targets)]
+                chain = scope.find_functions(node.name, len(node.arguments), body)
+                work += [_code_of(scope, f) for f in chain if _arrive(f, body.targets)]
+
+
+def _code_of(scope: Scope, function: FunctionUse) -> tuple[Body, Code]:
+    body, block = body_of(function), function.declared.declaration.body
+    if body.targets.types is not None and not function.ctypes:
+        from probelang.check.sites import names_target
+
+        if names_target(block):
+            from probelang.check.objects import note_types
+
+            note_types(scope, body, block)
+    return body, block
 
 
 def body_of(function: FunctionUse) -> Body:
     targets = function.targets or Targets(in_process=False)
     declared = function.declared
-    return Body(declared.file, targets, function.locals, function)
+    return Body(declared.file, targets, function.locals, function, ctypes=function.ctypes)
 
 
 def _arrive(function: FunctionUse, targets: Targets) -> bool:

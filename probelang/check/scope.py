@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from probelang import resolved, syntax
 from probelang.artifact.code import HistogramShape
@@ -17,6 +18,13 @@ from probelang.builtins import Builtin
 from probelang.check.cells import Cell
 from probelang.diag import similar_names
 from probelang.source import Span
+
+if TYPE_CHECKING:
+    from probelang.check.entries import EntryValues
+    from probelang.check.marks import MarkArguments
+    from probelang.dwarf.ctypes import CType
+    from probelang.target.names import TypeNames
+    from probelang.target.site import TargetSite
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +61,8 @@ class LocalUse:
 
 @dataclass(slots=True, eq=False)
 class FunctionUse:
-    """`chain` index order is that of the program."""
+    """`is_template`: it uses `$names`, so every place that is probed has a copy of its own, and this one is not used itself.
+    `ctypes` as in `Body`; `is_typing`: its C type is being found."""
 
     declared: resolved.Function
     locals: dict[str, LocalUse]
@@ -61,37 +70,59 @@ class FunctionUse:
     result: Cell = field(default_factory=Cell)
     targets: Targets | None = None
     reached: bool = False
+    ctypes: dict[str, CType] = field(default_factory=dict[str, "CType"])
+    is_typing: bool = False
+    is_template: bool = False
 
     @property
     def name(self) -> str:
         return self.declared.declaration.name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteContext:
+    """The place of a probe as code that names the probed program's variables sees it. `target`: of a return probe, the entry of
+    the function. `mark`: what such a place has instead of variables. `entries`: of a return probe."""
+
+    target: TargetSite
+    is_return: bool = False
+    mark: MarkArguments | None = None
+    entries: EntryValues | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Targets:
     """Which `$names` there are, with the builtin (and its argument) that each stands for, and `probe`: the point's name.
-    `in_process` is false in begin, end and timer probes."""
+    `in_process` is false in begin, end and timer probes. `site`: where variables come from debug information or a mark. `copies`: of
+    functions that use `$names`. `lenient`: what cannot be found reads as 0."""
 
     in_process: bool
     probe: str = ""
     names: frozenset[str] = frozenset()
+    site: SiteContext | None = None
+    types: TypeNames | None = None
+    copies: dict[FunctionUse, FunctionUse] = field(default_factory=dict["FunctionUse", "FunctionUse"])
+    lenient: bool = False
 
     def meet(self, other: Targets) -> Targets:
         """What is there in both."""
         keep = other if self.in_process else self
-        return Targets(self.in_process and other.in_process, keep.probe, self.names & other.names)
+        names = self.names & other.names
+        types = self.types or other.types
+        return Targets(self.in_process and other.in_process, keep.probe, names, None, types, {}, keep.lenient)
 
 
 @dataclass(slots=True, eq=False)
 class Body:
     """One piece of code being checked. Parts of a probe share `locals`; `written_by_probe` are the names that the
-    probe's own body writes (for @probewrite in aliases)."""
+    probe's own body writes (for @probewrite in aliases). `ctypes`: of locals whose values came from the probed program."""
 
     file: str
     targets: Targets
     locals: dict[str, LocalUse]
     function: FunctionUse | None = None
     written_by_probe: frozenset[str] = frozenset()
+    ctypes: dict[str, CType] = field(default_factory=dict[str, "CType"])
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +131,7 @@ class Scope:
     script's globals: a name that a script chooses must not take over a local of the library."""
 
     globals: tuple[GlobalUse, ...]
-    functions: tuple[FunctionUse, ...]
+    functions: list[FunctionUse]
     builtins: Mapping[tuple[str, int], Builtin]
     by_name: dict[str, list[GlobalUse]]
     by_signature: dict[tuple[str, int], list[FunctionUse]]
@@ -120,12 +151,22 @@ class Scope:
                 found = use
         return found
 
-    def find_functions(self, name: str, arity: int, file: str) -> tuple[FunctionUse, ...]:
+    def find_functions(self, name: str, arity: int, body: Body) -> tuple[FunctionUse, ...]:
         """The chain of overloads in the order to try; private ones of this file hide public ones."""
         known = self.by_signature.get((name, arity), ())
-        own = [f for f in known if f.declared.declaration.private and f.declared.file == file]
+        if not known:
+            return ()
+        own = [f for f in known if f.declared.declaration.private and f.declared.file == body.file]
         chain = own or [f for f in known if not f.declared.declaration.private]
-        return tuple(sorted(chain, key=priority))
+        ordered = sorted(chain, key=priority)
+        return tuple([self._copy(f, body.targets) if f.is_template else f for f in ordered])
+
+    def _copy(self, function: FunctionUse, targets: Targets) -> FunctionUse:
+        copy = targets.copies.get(function)
+        if copy is None:
+            copy = targets.copies[function] = _function_use(function.declared)
+            self.functions.append(copy)
+        return copy
 
     def arities(self, name: str) -> tuple[int, ...]:
         known = {arity for known, arity in (*self.by_signature, *self.builtins) if known == name}
@@ -148,7 +189,7 @@ def make_scope(
     program: resolved.Program, builtins: Mapping[tuple[str, int], Builtin], elide: bool = True
 ) -> Scope:
     globals_ = tuple(GlobalUse(g.declaration.name, g) for g in program.globals)
-    functions = tuple(_function_use(f) for f in program.functions)
+    functions = [_function_use(f) for f in program.functions]
     by_name: dict[str, list[GlobalUse]] = {}
     for use in globals_:
         by_name.setdefault(use.name, []).append(use)

@@ -68,6 +68,7 @@ def read_options(
         features=features - frozenset(unwanted_features(given)),
         backend=backend,
         elide=not given.has("-u"),
+        skip_bad_variables=given.has("--skip-badvars"),
     )
 
 

@@ -26,7 +26,7 @@ def _more(_: Builder, items: list[object], *rest: object) -> list[object]:
 
 _PLAIN = (
     *("number", "negative", "string", "name", "target_variable", "member", "pretty", "subscript", "element"),
-    *("call", "group", "address_of", "unary", "binary", "regex_match", "membership", "membership_tuple"),
+    *("call", "to_long", "group", "address_of", "unary", "binary", "regex_match", "membership", "membership_tuple"),
     *("conditional", "assign", "increment_before", "increment_after", "print_call", "at_word", "at_call"),
     "histogram",
 )

@@ -113,6 +113,10 @@ def call(_: Builder, function: Token, opening: Token, arguments: list[Expression
     return Call(function.span.to(end.span), function.text, tuple(arguments), function.span)
 
 
+def to_long(_: Builder, word: Token, opening: Token, inner: Expression, end: Token) -> Call:
+    return Call(word.span.to(end.span), "long", (inner,), word.span)
+
+
 def group(_: Builder, opening: Token, inner: Expression, end: Token) -> Expression:
     return inner
 

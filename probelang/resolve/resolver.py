@@ -41,7 +41,7 @@ def resolve(
     if builtins is None:
         from probelang.builtins.table import names as builtin_names
 
-        builtins = builtin_names()
+        builtins = builtin_names() | {"long"}  # a conversion, which the checker knows
     session = _Session(libraries, options, builtins, program.span.source.name, files or Files())
     session.add_file(program, library=False)
     probes = session.derive_all()

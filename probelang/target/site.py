@@ -1,47 +1,43 @@
 """What `$names` mean at one probe site.
 
     site = TargetSite(files, Place("/usr/bin/x", address=0x1139, function="insert"))
-    site.variable("list", at)   ->  Object(Pointer(...), InRegister(5, u_register("rdi")))
-    site.pc                     ->  0x1139, or behind the prologue, where unoptimised code has stored its parameters
+    site.variable("list")   ->  Object(Pointer(...), InRegister(5, u_register("rdi")))
+    site.pc                 ->  0x1139, or behind the prologue, where unoptimised code has stored its parameters
 
 A mistake of the script is raised as `TargetMistake`, what is there but cannot be read as `Unavailable`.
 """
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
-from probelang.artifact.code import Expr
+from probelang.artifact.code import Expr, Local
 from probelang.diag import Diagnostic, similar_names, variables
 from probelang.dwarf import constants as c
 from probelang.dwarf.binary import Binary
-from probelang.dwarf.ctypes import CType, Pointer, Struct, Void, bare
-from probelang.dwarf.entry import Unit
+from probelang.dwarf.ctypes import Struct, bare
 from probelang.dwarf.files import Debug, Files
-from probelang.dwarf.frames import frame_at
-from probelang.dwarf.image import BinaryError
-from probelang.dwarf.ranges import entry_locations, entry_ranges
+from probelang.dwarf.ranges import entry_ranges
 from probelang.dwarf.scopes import Scope, Variable, find_global
-from probelang.dwarf.types import origins
+from probelang.dwarf.types import own_name
 from probelang.target.abi import argument_locations, result_location
-from probelang.target.build import here, number, plus
-from probelang.target.expression import compile_location
+from probelang.target.build import here, number, plus, register
+from probelang.target.debuginfo import debug_of
+from probelang.target.expression import OPTIMISED_OUT, compile_location
 from probelang.target.frame import SiteFrame
 from probelang.target.location import Computed, Constant, InMemory, Location, Unavailable
+from probelang.target.mistake import TargetMistake
+from probelang.target.names import TypeNames, is_source
+from probelang.target.symbols import Symbols
 from probelang.target.values import Object
 
-OPTIMISED_OUT = "it was optimised out"
+WORD_BYTES = 8
+_OP_ADDR, _OP_ADDRX = 0x03, 0xA1
 
-
-class TargetMistake(Exception):
-    """`diagnostic` has no span yet."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.title())
-        self.diagnostic = diagnostic
+Kind = Literal["parms", "locals", "vars"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,47 +53,45 @@ class Place:
 
 
 class TargetSite:
-    """`base`: the run-time address of image address 0, where that cannot be told from the address of the hit (in return probes)."""
+    """`base`: the run-time address of image address 0, where that cannot be told from the address of the hit (in return probes).
+    `was_read`: something of the frame was asked for, so the probe has to stand at `pc`."""
 
     def __init__(self, files: Files, place: Place, base: Expr | None = None) -> None:
         self.files = files
         self.place = place
+        self.was_read = False
         self._base = base
+
+    def with_base(self, base: Expr) -> TargetSite:
+        return TargetSite(self.files, self.place, base)
 
     @property
     def base(self) -> Expr:
         if self.binary.kind == "exec":
             return number(0)
-        return self._base or plus(here(), -self.pc)
+        if self._base is not None:
+            return self._base
+        self.was_read = True
+        return plus(here(), -self.pc)
 
-    @property
+    @cached_property
     def binary(self) -> Binary:
         return self.files.binary(self.place.path)
 
     @cached_property
     def debug(self) -> Debug:
         """Raises TargetMistake."""
-        return self.debug_of(self.place.path)
+        return debug_of(self.files, self.place.path)
 
-    def debug_of(self, path: str) -> Debug:
-        try:
-            debug = self.files.debug(path)
-            if debug is None:
-                raise TargetMistake(no_debug_info(self.files.binary(path)))
-        except BinaryError as error:
-            raise TargetMistake(error.diagnostic) from None
-        return debug
+    @cached_property
+    def types(self) -> TypeNames:
+        return TypeNames(self.files, self.place.path)
 
     @cached_property
     def scope(self) -> Scope:
         found = self.debug.scope(self.place.address, self.place.instance)
         if found is None:
-            raise TargetMistake(
-                variables.VariableUnavailable(
-                    name=self.place.function,
-                    reason="its file has debug information, but not of this function",
-                )
-            )
+            raise TargetMistake(variables.NotDescribed(function=self.place.function, path=self.place.path))
         return found
 
     @cached_property
@@ -109,106 +103,138 @@ class TargetSite:
 
         return prologue_end(self.debug, self.scope)
 
+    @property
+    def address(self) -> int:
+        """Where the probe stands."""
+        return self.pc if self.was_read else self.place.address
+
     @cached_property
     def _at_function_entry(self) -> bool:
-        return self.place.is_entry and any(
-            low == self.place.address for low, _ in entry_ranges(self.scope.function)
-        ) and self.scope.instance.key == self.scope.function.key  # fmt: skip
+        scope, address = self.scope, self.place.address
+        is_own = scope.instance.key == scope.function.key
+        return is_own and any(low == address for low, _ in entry_ranges(scope.function))
 
     @cached_property
     def _stores_parameters(self) -> bool:
         """Whether this is the entry of unoptimised code: parameters are described only as what is on the stack later."""
-        if not self._at_function_entry:
-            return False
+        try:
+            if not self.place.is_entry or not self._at_function_entry:
+                return False
+        except TargetMistake:
+            return False  # without debug information nothing is read
         known = self.scope.variables().values()
         return any(v.kind == "parameter" and v.everywhere for v in known) and all(
             v.everywhere or v.gone or v.location(self.place.address) is None for v in known
         )
 
-    @cached_property
-    def frame(self) -> SiteFrame:
-        return SiteFrame(self.binary, self.debug, self.scope, self.pc, self.base)
+    def frame(self, at: int = 0) -> SiteFrame:
+        """`at`: the place in the script that reads, for errors at run time."""
+        self.was_read = True
+        return SiteFrame(self.binary, self.debug, self.scope, self.pc, self.base, at)
+
+    def frame_address(self) -> Expr:
+        """The CFA: where the stack pointer is when the function has returned."""
+        if self.address == self.place.address and self.place.is_entry:
+            return plus(register("rsp"), WORD_BYTES)
+        return self.frame().cfa()
 
     # ---------------------------------------------------------------------------------------------- variables
 
-    def variable(self, name: str) -> Object:
+    def variable(self, name: str, at: int = 0) -> Object:
         """`$name`. Raises TargetMistake and Unavailable."""
-        found = self.scope.find(name)
-        if found is None or found.declared:
-            found = self._elsewhere(name) or found
+        found = self.find(name)
         if found is None:
             raise TargetMistake(self._unknown(name))
-        return self.object(found)
+        return self.object(found, at)
+
+    def find(self, name: str) -> Variable | None:
+        found = self.scope.find(name)
+        return self._elsewhere(name) or found if found is None or found.declared else found
+
+    def is_static(self, name: str) -> bool:
+        """Whether a variable lies in memory all the time, and not in the function's frame."""
+        found = self.find(name)
+        if found is None:
+            return False
+        return found.kind == "global" or (found.kind == "local" and _has_address(found))
 
     def _unknown(self, name: str) -> Diagnostic:
         known = tuple(f"${n}" for n in self.scope.variables())
         near = similar_names(f"${name}", known)
-        return variables.UnknownVariable(
-            name=f"${name}", function=self.scope.name or self.place.function, similar=near, available=known
-        )
+        function = self.scope.name or self.place.function
+        return variables.UnknownVariable(name=f"${name}", function=function, similar=near, available=known)
 
-    def _elsewhere(self, name: str) -> Variable | None:
-        """A global that another unit of the same file defines."""
-        for unit in self.debug.info.units_naming(name.rpartition("::")[2].encode()):
-            found = find_global(self.debug.types, unit, name)
-            if found is not None and not found.declared:
-                return found
+    def _elsewhere(self, name: str, source: str = "") -> Variable | None:
+        """A global that some unit of the file defines."""
+        raw = name.rpartition("::")[2].encode("utf-8", "surrogateescape")
+        for unit in self.debug.info.units_naming(raw):
+            if not source or is_source(unit, source):
+                found = find_global(self.debug.types, unit, name)
+                if found is not None and not found.declared:
+                    return found
         return None
 
-    def object(self, variable: Variable) -> Object:
+    def object(self, variable: Variable, at: int = 0) -> Object:
         ctype = variable.type.get()
-        return Object(self._completed(ctype), self._location(variable, ctype))
-
-    def _completed(self, ctype: CType) -> CType:
         plain = bare(ctype)
-        return self.debug.types.complete(plain) if isinstance(plain, Struct) and plain.declared else ctype
+        if isinstance(plain, Struct) and plain.declared:
+            ctype = self.types.complete(plain)
+        return Object(ctype, self._location(variable, at))
 
-    def _location(self, variable: Variable, ctype: CType) -> Location:
+    def _location(self, variable: Variable, at: int) -> Location:
         expression = variable.location(self.pc)
         if expression:
-            if variable.kind == "parameter" and variable.everywhere and self._at_function_entry:
+            if variable.kind == "parameter" and variable.everywhere and self._passes_arguments:
                 passed = self._passed(variable)
                 if passed is not None:
                     return passed
-            return compile_location(expression, self.frame)
+            return compile_location(expression, self.frame(at))
         constant = variable.constant()
         if isinstance(constant, int):
             return Computed(number(constant))
         if constant is not None:
             return Constant(constant)
-        if variable.declared and (address := self._symbol(variable.name)) is not None:
-            return InMemory(self.frame.static_address(address))
+        if variable.declared:
+            return InMemory(Symbols(self.binary, self.base).address(variable.name))
         raise Unavailable(OPTIMISED_OUT, optimised=True)
 
+    @property
+    def _passes_arguments(self) -> bool:
+        """Whether the probe stands at the first instruction, where arguments are where the caller has put them."""
+        return self.pc == self.place.address and self._at_function_entry
+
     def _passed(self, variable: Variable) -> Location | None:
-        """Where the caller put a parameter that optimised code has yet to store, because its address is taken."""
-        if self.pc != self.place.address:
-            return None
-        parameters = [v for v in self.scope.parameters()]
+        """Where the caller put a parameter that code has yet to store."""
+        self.was_read = True
+        parameters = self.scope.parameters()
         types = tuple(v.type.get() for v in parameters)
         result = self.scope.result() if self.scope.has_result() else None
         places = dict(zip((v.name for v in parameters), argument_locations(types, result), strict=True))
         return places.get(variable.name)
 
-    def _symbol(self, name: str) -> int | None:
-        for table in self.binary.tables:
-            for symbol in table.objects(name.encode()):
-                return symbol
-        return None
-
-    def nearest(self, name: str) -> int | None:
-        """The address nearest to the site at which a variable lives that is not readable here."""
+    def nearest_point(self, name: str) -> str:
+        """The probe point nearest to the site at which a variable lives that is not readable here; empty for none."""
         found = self.scope.variables().get(name)
-        places = [] if found is None else found.places()
-        inside = [low for low, _ in places if low >= self.place.address]
-        return min(inside, default=min((low for low, _ in places), default=None))
+        if found is None or not (places := found.places()):
+            return ""
+        later = [low for low, _ in places if low >= self.place.address]
+        return self.statement_at(min(later, default=min(low for low, _ in places)))
 
-    def all_variables(self, kind: str) -> Iterable[tuple[str, Object | Unavailable]]:
-        """`kind`: "parms", "locals" or "vars"; each with what it is or why it cannot be read."""
+    def statement_at(self, address: int) -> str:
+        """`statement("f@x.c:12")` of an address."""
+        from probelang.dwarf.lines import line_table
+
+        row = line_table(self.scope.unit).row_at(address)
+        if row is None:
+            return f"statement({address:#x})"
+        return f'statement("{self.scope.name}@{row.file.rpartition("/")[2]}:{row.line}")'
+
+    def all_variables(self, kind: Kind, at: int = 0) -> Iterator[tuple[str, Object | Unavailable]]:
+        """Each with what it is or why it cannot be read."""
         for name, variable in self.scope.variables().items():
             if kind == "vars" or (kind == "parms") == (variable.kind == "parameter"):
                 try:
-                    yield name, self.object(variable)
+                    yield name, self.object(variable, at)
                 except Unavailable as reason:
                     yield name, reason
 
@@ -216,71 +242,75 @@ class TargetSite:
         """`$return`."""
         if not self.scope.has_result():
             raise TargetMistake(variables.NoResult(function=self.scope.name or self.place.function))
-        ctype = self._completed(self.scope.result())
+        ctype = self.scope.result()
+        plain = bare(ctype)
+        if isinstance(plain, Struct):
+            ctype = self.types.complete(plain)
         return Object(ctype, result_location(ctype))
 
-    def global_variable(self, name: str, path: str | None) -> Object:
-        """`@var("name@file.c", "path")`."""
+    def global_variable(self, name: str, module: str | None, at: int = 0) -> Object:
+        """`@var("name@file.c", "module")`."""
         wanted, _, source = name.partition("@")
-        if path is not None and path != self.place.path:
-            raise Unavailable("globals of other files than the probed one cannot be found yet")
-        debug = self.debug
-        for unit in debug.info.units_naming(wanted.rpartition("::")[2].encode()):
-            if source and not _is_source(unit, source):
-                continue
-            found = find_global(debug.types, unit, wanted)
-            if found is not None and not found.declared:
-                return self.object(found)
-        if not source and (found := self.scope.find(wanted)) is not None:
-            return self.object(found)
-        raise TargetMistake(variables.UnknownVariable(name=name, function=self.place.path))
+        if module is not None and (path := self.files.locate(module)) != self.place.path:
+            return TargetSite(self.files, Place(path, 0, ""), self._module_base(path)).outer_variable(
+                wanted, source
+            )
+        found = self._elsewhere(wanted, source) or (None if source else self.scope.find(wanted))
+        if found is None:
+            raise TargetMistake(variables.UnknownGlobal(name=name, path=self.place.path))
+        return self.object(found, at)
 
-    # -------------------------------------------------------------------------------------------------- types
+    def outer_variable(self, name: str, source: str) -> Object:
+        """A global of a file that the probe is not in: `base` is all that is known of where it lies."""
+        found = self._elsewhere(name, source)
+        if found is None:
+            raise TargetMistake(variables.UnknownGlobal(name=name, path=self.place.path))
+        expression = found.location(0)
+        if expression and expression[0] == _OP_ADDR:
+            address = int.from_bytes(expression[1:9], "little")
+            return Object(found.type.get(), InMemory(plus(self.base, address)))
+        raise Unavailable("it has no fixed place in its file")
 
-    def type_named(self, name: str, path: str | None) -> CType:
-        """For @cast. Raises TargetMistake."""
-        for part in (path or "").split(":"):
-            debug = self.debug_of(part) if part and part != self.place.path else self.debug
-            found = debug.types.find(name)
-            if found is not None:
-                plain = bare(found)
-                return debug.types.complete(plain) if isinstance(plain, Struct) else found
-        raise TargetMistake(variables.UnknownType(name=name, path=path or self.place.path))
+    def _module_base(self, path: str) -> Expr:
+        if self.files.binary(path).kind != "exec":
+            raise Unavailable(
+                f"`{path}` lies elsewhere in each process, and only the probed file's place is known"
+            )
+        return number(0)
 
 
 class Reader:
-    """`Surroundings` of values at a site. `at`: the place in the script."""
+    """`Surroundings` of values. `site`: None where nothing was hit. `at`: the place in the script. `keep`: gives a new local."""
 
-    def __init__(self, site: TargetSite, at: int) -> None:
+    def __init__(self, types: TypeNames, site: TargetSite | None, at: int, keep: Callable[[], Local]) -> None:
+        self.types = types
         self.site = site
         self.at = at
+        self.keep = keep
 
     def entry_object(self, entry: int) -> Object:
+        assert self.site is not None, "only variables are nowhere"
         found = self.site.debug.info.entry(entry)
-        types = self.site.debug.types
-        name = next((n for e in origins(found) if (n := e.text(c.AT_name))), "")
-        kind = "parameter" if found.tag == c.TAG_formal_parameter else "local"
-        return self.site.object(
-            Variable(name, "parameter" if kind == "parameter" else "local", found, types.lazy(found))
-        )
+        kind: Literal["parameter", "local"] = "parameter" if found.tag == c.TAG_formal_parameter else "local"
+        lazy = self.site.debug.types.lazy(found)
+        return self.site.object(Variable(own_name(found), kind, found, lazy), self.at)
 
     def member_location(self, expression: bytes, owner_address: Expr) -> Expr:
-        found = compile_location(expression, self.site.frame.of_object(owner_address))
+        if self.site is None:
+            raise Unavailable("its place in the object is found only where the program was hit")
+        found = compile_location(expression, self.site.frame(self.at).of_object(owner_address))
         if not isinstance(found, InMemory):
             raise Unavailable("its place in the object cannot be computed")
         return found.address
 
     def complete(self, struct: Struct) -> Struct:
-        return self.site.debug.types.complete(struct)
+        return self.types.complete(struct)
+
+    def static_member(self, name: str) -> Object | None:
+        found = None if self.site is None else self.site.find(name)
+        return None if found is None or self.site is None else self.site.object(found, self.at)
 
 
-def _is_source(unit: Unit, pattern: str) -> bool:
-    name = unit.name if unit.name.startswith("/") else f"{unit.folder}/{unit.name}"
-    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"*/{pattern}")
-
-
-def no_debug_info(binary: Binary) -> Diagnostic:
-    from probelang.dwarf.debugfile import debug_advice
-    from probelang.diag.target import NoDebugInfo
-
-    return NoDebugInfo(path=binary.path, build_id=binary.build_id, advice=debug_advice(binary))
+def _has_address(variable: Variable) -> bool:
+    found = variable.location(0) if variable.everywhere else None
+    return bool(found) and found[:1] in (bytes((_OP_ADDR,)), bytes((_OP_ADDRX,)))

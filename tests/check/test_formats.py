@@ -54,11 +54,11 @@ def test_sizes_are_arguments_before_the_value() -> None:
 
 
 def test_print_without_format() -> None:
-    assert plain_pieces((Type.LONG, Type.STRING), b", ", newline=True) == (
+    assert plain_pieces(("d", "s"), b", ", newline=True) == (
         Piece("d"),
         Piece("text", b", "),
         Piece("s"),
         Piece("text", b"\n"),
     )
-    assert plain_pieces((None,), b"", newline=False) == (Piece("hist"),)
+    assert plain_pieces(("hist",), b"", newline=False) == (Piece("hist"),)
     assert plain_pieces((), b"", newline=True) == (Piece("text", b"\n"),)

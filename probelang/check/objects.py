@@ -1,0 +1,295 @@
+"""Expressions about the probed program as objects: a C type, and where the value is.
+
+    $list->next->id    ->  Object(Base("int"), InMemory(user_uint64(rdi) + 8))
+    p = $list; p->id   ->  the type travels with the local `p`
+
+What is in brackets, and what is cast, are expressions of the script; an `Inner` says what becomes of them, so that the same walk serves
+for asking whether something exists, for inference and for lowering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from probelang import syntax
+from probelang.artifact.code import Expr, Local, Number, Type
+from probelang.check.scope import Body, FunctionUse, Scope, SiteContext
+from probelang.diag import Diagnostic, respan, variables
+from probelang.dwarf.ctypes import Array, CType, Enum, Lazy, Pointer, Struct, bare
+from probelang.target.location import Computed, InMemory, Unavailable
+from probelang.target.members import member
+from probelang.target.mistake import TargetMistake
+from probelang.target.site import Reader, TargetSite
+from probelang.target.values import Object, address, index
+
+POINTER_BYTES = 8
+
+
+class NotAnObject(Exception):
+    """An expression of the script alone, which has no C type."""
+
+
+Trouble: TypeAlias = TargetMistake | Unavailable
+TROUBLES = (TargetMistake, Unavailable)
+
+
+class Inner(Protocol):
+    """`at`: the place in the script of an expression, for errors at run time."""
+
+    def value(self, body: Body, node: syntax.Expression) -> Expr: ...
+    def entry(self, body: Body, node: syntax.Expression) -> Expr:
+        """What an expression was when the function was entered."""
+        ...
+
+    def base(self, body: Body) -> Expr:
+        """In a return probe: the run-time address of image address 0."""
+        ...
+
+    def at(self, node: syntax.Expression) -> int: ...
+    def keep(self) -> Local:
+        """A new local variable of the handler, for a number that is used several times."""
+        ...
+
+
+class Asking:
+    """Nothing is done: for questions about types and existence."""
+
+    def value(self, body: Body, node: syntax.Expression) -> Expr:
+        return Number(1)
+
+    def entry(self, body: Body, node: syntax.Expression) -> Expr:
+        return Number(0)
+
+    def base(self, body: Body) -> Expr:
+        return Number(0)
+
+    def at(self, node: syntax.Expression) -> int:
+        return 0
+
+    def keep(self) -> Local:
+        return Local(0, Type.LONG)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One walk over target expressions in a piece of code."""
+
+    scope: Scope
+    body: Body
+    inner: Inner
+
+    def object(self, node: syntax.Expression) -> Object:
+        """Raises NotAnObject, TargetMistake and Unavailable."""
+        body = self.body
+        match node:
+            case syntax.TargetVariable(special=False):
+                return self._variable(node)
+            case syntax.AtOperator():
+                return self._operator(node)
+            case syntax.Member(base=base, name=name):
+                return member(self.object(base), name, self.reader(node))
+            case syntax.Index(base=base, indexes=(syntax.Node() as i,)) if not self._is_array(base):
+                owner = self.object(base)
+                return index(owner, self.inner.value(body, i), self.reader(node))
+            case syntax.AddressOf(operand=operand):
+                found = self.object(operand)
+                if isinstance(operand, syntax.Name | syntax.Call | syntax.Conditional):
+                    raise NotAnObject  # a variable of the script has no address
+                pointed = Lazy(partial(_same, found.type))
+                return Object(Pointer(POINTER_BYTES, pointed), Computed(address(found, self.reader(node))))
+            case syntax.Name() | syntax.Call() | syntax.Conditional() | syntax.Assign():
+                ctype = self.script_type(node)
+                if ctype is None:
+                    raise NotAnObject
+                return Object(ctype, Computed(self.inner.value(body, node)))
+            case _:
+                raise NotAnObject
+
+    def _is_array(self, base: syntax.Expression) -> bool:
+        """Of the script."""
+        return isinstance(base, syntax.Histogram) or (
+            isinstance(base, syntax.Name) and self.script_type(base) is None
+        )
+
+    def reader(self, node: syntax.Expression) -> Reader:
+        targets = self.body.targets
+        if targets.types is None:
+            raise NotAnObject
+        target = targets.site.target if targets.site else None
+        return Reader(targets.types, target, self.inner.at(node), self.inner.keep)
+
+    # ---------------------------------------------------------------------------------------------- the leaves
+
+    def _variable(self, node: syntax.TargetVariable) -> Object:
+        context = self.body.targets.site
+        if context is None:
+            raise NotAnObject
+        if context.mark is not None:
+            return context.mark.object(node.name)
+        target, at = context.target, self.inner.at(node)
+        if not context.is_return:
+            if node.name == "return" and target.find("return") is None:
+                raise TargetMistake(variables.NeedsReturnProbe(what="$return"))
+            return target.variable(node.name, at)
+        if node.name == "return":
+            return target.result()
+        if target.is_static(node.name):
+            return self._late(context).variable(node.name, at)
+        before = self._at_entry().object(node)  # also so that a mistake is found
+        return _remembered(before, self.inner.entry(self.body, node))
+
+    def _late(self, context: SiteContext) -> TargetSite:
+        """For what lies in memory all the time, seen from a return probe, where only the entry could tell where the file is mapped."""
+        if context.target.binary.kind == "exec":
+            return context.target
+        return context.target.with_base(self.inner.base(self.body))
+
+    def _at_entry(self) -> Walk:
+        context = self.body.targets.site
+        assert context is not None and context.entries is not None
+        return Walk(self.scope, context.entries.body, Asking())
+
+    def _operator(self, node: syntax.AtOperator) -> Object:
+        match node.name:
+            case "var":
+                return self._global(node)
+            case "cast":
+                name, module = texts(node)
+                if self.body.targets.types is None:
+                    raise NotAnObject
+                found = self.body.targets.types.named(name, module)
+                pointer = found if isinstance(bare(found), Pointer) else _pointer_to(found)
+                return Object(pointer, Computed(self.inner.value(self.body, node.arguments[0])))
+            case "entry":
+                context = self.body.targets.site
+                if context is None or context.entries is None:
+                    raise TargetMistake(variables.NeedsReturnProbe(what="@entry"))
+                before = self._at_entry().object(node.arguments[0])
+                return _remembered(before, self.inner.entry(self.body, node.arguments[0]))
+            case _:
+                raise NotAnObject
+
+    def _global(self, node: syntax.AtOperator) -> Object:
+        context = self.body.targets.site
+        if context is None:
+            raise NotAnObject
+        name, module = (_text(node.arguments[0]), _text(node.arguments[1]) if node.arguments[1:] else None)
+        target = self._late(context) if context.is_return else context.target
+        return target.global_variable(name, module, self.inner.at(node))
+
+    # -------------------------------------------------------------------------------------- types that travel
+
+    def script_type(self, node: syntax.Expression) -> CType | None:
+        """The C type of a value of the script: of a local that was assigned one, of a function that returns one."""
+        match node:
+            case syntax.Name(name=name):
+                return self.body.ctypes.get(name)
+            case syntax.Conditional():
+                return self.type(node.then) or self.type(node.otherwise)
+            case syntax.Assign(op="="):
+                return self.type(node.value)
+            case syntax.Call():
+                chain = self.scope.find_functions(node.name, len(node.arguments), self.body)
+                return self._result(chain[0]) if chain else None
+            case _:
+                return None
+
+    def _result(self, function: FunctionUse) -> CType | None:
+        from probelang.check.reach import body_of
+        from probelang.check.walk import everything
+
+        if function.is_typing:
+            return None  # it calls itself
+        function.is_typing = True
+        try:
+            walk = Walk(self.scope, body_of(function), Asking())
+            for part in everything(function.declared.declaration.body):
+                if isinstance(part, syntax.Return) and part.value is not None:
+                    found = walk.type(part.value)
+                    if found is not None:
+                        return found
+            return None
+        finally:
+            function.is_typing = False
+
+    def type(self, node: syntax.Expression) -> CType | None:
+        """The C type of any expression, None where it has none or cannot be had."""
+        if isinstance(node, syntax.Name | syntax.Call | syntax.Conditional | syntax.Assign):
+            return self.script_type(node)
+        try:
+            return Walk(self.scope, self.body, Asking()).object(node).type
+        except (NotAnObject, *TROUBLES):
+            return None
+
+
+def note_types(scope: Scope, body: Body, block: syntax.Block) -> None:
+    """The C types of a body's locals, each by the first assignment that gives it one."""
+    walk = Walk(scope, body, Asking())
+    for node in _assignments(block):
+        assert isinstance(node.target, syntax.Name)
+        name = node.target.name
+        if name not in body.ctypes and scope.find_global(name, body.file) is None:
+            found = walk.type(node.value)
+            if found is not None:
+                body.ctypes[name] = found
+
+
+def _assignments(block: syntax.Block) -> Iterator[syntax.Assign]:
+    from probelang.check.walk import everything
+
+    for node in everything(block):
+        if isinstance(node, syntax.Assign) and node.op == "=" and isinstance(node.target, syntax.Name):
+            yield node
+
+
+def diagnose(trouble: Trouble, node: syntax.Expression, walk: Walk) -> Diagnostic:
+    """As a mistake at the place of the expression."""
+    if isinstance(trouble, TargetMistake):
+        return respan(trouble.diagnostic, node.span)
+    leaf = _leaf(node)
+    nearest = ""
+    context = walk.body.targets.site
+    if trouble.optimised and context is not None and isinstance(leaf, syntax.TargetVariable):
+        nearest = context.target.nearest_point(leaf.name)
+    text = node.span.text.split("\n")[0]
+    return variables.VariableUnavailable(span=node.span, name=text, reason=trouble.reason, nearest=nearest)
+
+
+def _leaf(node: syntax.Expression) -> syntax.Expression:
+    while isinstance(node, syntax.Member | syntax.Index | syntax.Pretty | syntax.AddressOf):
+        node = node.operand if isinstance(node, syntax.AddressOf) else node.base
+    return node
+
+
+def _remembered(before: Object, value: Expr) -> Object:
+    """What was at the entry: a scalar by its value, an array or a struct by its address."""
+    return Object(before.type, InMemory(value) if is_large(before.type) else Computed(value))
+
+
+def is_enum(scope: Scope, body: Body, node: syntax.Expression) -> bool:
+    found = Walk(scope, body, Asking()).type(node)
+    return found is not None and isinstance(bare(found), Enum)
+
+
+def is_large(ctype: CType) -> bool:
+    return isinstance(bare(ctype), Array | Struct)
+
+
+def _pointer_to(ctype: CType) -> Pointer:
+    return Pointer(POINTER_BYTES, Lazy(partial(_same, ctype)))
+
+
+def _same(ctype: CType) -> CType:
+    return ctype
+
+
+def _text(node: syntax.Expression) -> str:
+    return node.value.decode("utf-8", "surrogateescape") if isinstance(node, syntax.String) else ""
+
+
+def texts(node: syntax.AtOperator) -> tuple[str, str | None]:
+    """The type and the module of @cast and @enumname."""
+    return _text(node.arguments[1]), _text(node.arguments[2]) if len(node.arguments) > 2 else None

@@ -1,0 +1,92 @@
+"""The last touch to a probe of one site: where it stands, whom it must have been called by, and what it keeps from the entry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from probelang import resolved, typed
+from probelang.artifact import code
+from probelang.artifact.code import Type
+from probelang.artifact.points import FunctionPoint
+from probelang.check.cells import type_in
+from probelang.check.entries import EntryValues, Kept, Slot, entry_body, hidden_variable, return_body
+from probelang.check.lower import Lowering, number_locals
+from probelang.check.lower_target import lower_kept
+from probelang.check.scope import Targets
+from probelang.check.sites import move
+from probelang.target.build import here, load, number, plus
+from probelang.target.site import WORD_BYTES, TargetSite
+
+
+def place_probe(
+    low: Lowering, targets: Targets, probe: resolved.Probe, made: typed.Probe
+) -> list[typed.Probe]:
+    """The probe itself; before it the one that stands at the function's entry for it."""
+    context = targets.site
+    assert context is not None
+    callers = probe.details[0].callers if probe.details else ()
+    if context.entries is not None:
+        return _with_entry(low, context.entries, context.target, callers, made)
+    handler = made.handler
+    if callers:
+        when = _and(called_by(low, context.target, callers, handler.at), handler.when)
+        handler = replace(handler, when=when, locals=tuple(low.locals))
+    return [_moved(replace(made, handler=handler), context.target)]
+
+
+def _moved(probe: typed.Probe, target: TargetSite) -> typed.Probe:
+    if target.address == target.place.address:
+        return probe
+    offset = target.binary.image.offset_of(target.address)
+    return replace(probe, point=move(probe.point, target.address, offset))
+
+
+def _with_entry(
+    low: Lowering,
+    entries: EntryValues,
+    target: TargetSite,
+    callers: tuple[int, ...],
+    made: typed.Probe,
+) -> list[typed.Probe]:
+    if not entries.slots:
+        return [made]
+    handler, at = made.handler, made.handler.at
+    number_locals(low, entries.body.locals)
+    kept = [_keep(low, entries, target, slot) for slot in entries.slots.values()]
+    when = called_by(low, target, callers, at) if callers else None
+    body = entry_body(kept, target.frame_address(), at)
+    before = code.Handler(tuple(low.locals), handler.armed, when, body, at)
+    point = made.point
+    assert isinstance(point, FunctionPoint)
+    first = typed.Probe(made.name, replace(point, is_return=False), before, made.span)
+    after = replace(handler, when=None, body=return_body(kept, handler.when, handler.body, at))
+    return [_moved(first, target), replace(made, handler=after)]
+
+
+def _keep(low: Lowering, entries: EntryValues, target: TargetSite, slot: Slot) -> Kept:
+    kind = type_in(slot.cell) or Type.LONG
+    variable = low.hide(hidden_variable(len(low.hidden), kind))
+    if slot.node is None:
+        return Kept(variable, slot, target.base)
+    return Kept(variable, slot, lower_kept(low, entries.body, slot.node))
+
+
+def called_by(low: Lowering, target: TargetSite, callers: tuple[int, ...], at: int) -> code.Expr:
+    """Whether the function at whose entry the probe stands returns to one of these addresses of its file."""
+    is_fixed = target.binary.kind == "exec"
+    base = number(0) if is_fixed else plus(here(), -target.address)
+    back: code.Expr = load(plus(target.frame_address(), -WORD_BYTES), WORD_BYTES, False, at)
+    if not is_fixed:
+        back = code.Binary("-", back, base, at)
+    first, *others = callers
+    if not others:
+        return code.Compare("==", back, number(first))
+    local = low.keep(Type.LONG)
+    test: code.Expr = code.Compare("==", code.Assign(local, "=", back, Type.LONG, at), number(first))
+    for caller in others:
+        test = code.Logical("||", test, code.Compare("==", local, number(caller)))
+    return test
+
+
+def _and(left: code.Expr, right: code.Expr | None) -> code.Expr:
+    return left if right is None else code.Logical("&&", left, right)
