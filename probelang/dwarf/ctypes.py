@@ -133,6 +133,9 @@ class FunctionType:
     parameters: Lazy[tuple[CType, ...]]
 
 
+_DEEPEST = 64  # types in one another; damaged files have circles
+_MOST_PARAMETERS = 64
+
 CType: TypeAlias = Void | Base | Pointer | Struct | Array | Enum | Typedef | Qualified | FunctionType
 
 
@@ -147,26 +150,39 @@ def bare(ctype: CType) -> CType:
 
 def size_of(ctype: CType) -> int | None:
     """In bytes; None where it is not known."""
+    return _size(ctype, 0)
+
+
+def _size(ctype: CType, depth: int) -> int | None:
     match bare(ctype):
         case Base(size_bytes=size) | Pointer(size_bytes=size) | Enum(size_bytes=size):
             return size
         case Struct() as struct:
             return None if struct.declared else struct.size_bytes
         case Array() as array:
-            return _array_size(array)
+            return _array_size(array, depth)
         case _:
             return None
 
 
-def _array_size(array: Array) -> int | None:
-    size = array.stride_bytes or size_of(array.element.get())
+def _array_size(array: Array, depth: int) -> int | None:
+    if depth > _DEEPEST:
+        return None
+    size = array.stride_bytes or _size(array.element.get(), depth + 1)
     for count in array.counts:
-        size = None if size is None or count is None else size * count
+        size = None if size is None or count is None or size >> 64 else size * count
     return size
 
 
 def type_name(ctype: CType) -> str:
     """As one writes it in C: `struct list *`, `const char *`, `int [3]`."""
+    return _name(ctype, 0)
+
+
+def _name(ctype: CType, depth: int) -> str:
+    if depth > _DEEPEST:
+        return "..."
+    depth += 1
     match ctype:
         case Void():
             return "void"
@@ -180,22 +196,24 @@ def type_name(ctype: CType) -> str:
         case Qualified():
             inner = ctype.target.get()
             if isinstance(inner, Pointer):
-                return f"{type_name(inner)} {ctype.keyword}"
-            return f"{ctype.keyword} {type_name(inner)}"
+                return f"{_name(inner, depth)} {ctype.keyword}"
+            return f"{ctype.keyword} {_name(inner, depth)}"
         case Pointer():
             target = ctype.target.get()
             mark = "*" if ctype.kind == "pointer" else "&"
             if isinstance(target, FunctionType):
-                return f"{_function_name(target, f'({mark})')}"
-            name = type_name(target)
+                return f"{_function_name(target, f'({mark})', depth)}"
+            name = _name(target, depth)
             return f"{name}{mark}" if name.endswith(("*", "&")) else f"{name} {mark}"
         case Array():
             counts = "".join(f"[{'' if c is None else c}]" for c in ctype.counts)
-            return f"{type_name(ctype.element.get())} {counts}"
+            return f"{_name(ctype.element.get(), depth)} {counts}"
         case FunctionType():
-            return _function_name(ctype, "")
+            return _function_name(ctype, "", depth)
 
 
-def _function_name(ctype: FunctionType, middle: str) -> str:
-    parameters = ", ".join(type_name(p) for p in ctype.parameters.get())
-    return f"{type_name(ctype.result.get())} {middle}({parameters or 'void'})"
+def _function_name(ctype: FunctionType, middle: str, depth: int) -> str:
+    # functions of functions: each level may be as wide as the one above
+    depth += _DEEPEST // 4
+    parameters = ", ".join(_name(p, depth) for p in ctype.parameters.get()[:_MOST_PARAMETERS])
+    return f"{_name(ctype.result.get(), depth)} {middle}({parameters or 'void'})"

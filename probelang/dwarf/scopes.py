@@ -28,6 +28,9 @@ _BLOCKS = frozenset(
 _OWN = _BLOCKS - {c.TAG_inlined_subroutine}
 _FUNCTIONS = frozenset((c.TAG_subprogram, c.TAG_inlined_subroutine, c.TAG_entry_point))
 
+_DEEPEST = 256
+_DEEPEST_BARE = 3  # blocks without addresses of their own in one another
+
 VariableKind = Literal["parameter", "local", "global"]
 
 
@@ -187,7 +190,7 @@ class Functions:
     def _table(self, unit: Unit) -> tuple[list[int], list[tuple[int, int, Entry]]]:
         known = self._known.get(unit)
         if known is None:
-            rows = [(low, high, e) for e in _subprograms(unit.root, 0) for low, high in entry_ranges(e)]
+            rows = [(low, high, e) for e in _subprograms(unit.root) for low, high in entry_ranges(e)]
             rows.sort(key=lambda row: (row[0], -row[1]))
             known = self._known[unit] = [row[0] for row in rows], rows
         return known
@@ -205,29 +208,25 @@ class Functions:
         return None
 
 
-def _subprograms(entry: Entry, depth: int) -> Iterator[Entry]:
+def _subprograms(root: Entry) -> Iterator[Entry]:
     """Those with code; also nested ones (of GNU C, Rust, Ada)."""
-    for child in entry.children():
-        if child.tag == c.TAG_subprogram:
-            if child.has(c.AT_low_pc) or child.has(c.AT_ranges):
+    inside = OUTER if root.unit.language in _NO_NESTING else OUTER | {c.TAG_subprogram, c.TAG_lexical_block}
+    stack = [(root, 0)]
+    seen: set[int] = set()  # siblings of a damaged file lead back
+    while stack:
+        parent, depth = stack.pop()
+        for child in parent.children():
+            tag = child.tag
+            if tag == c.TAG_subprogram:
+                if not (child.has(c.AT_low_pc) or child.has(c.AT_ranges)):
+                    continue
                 yield child
-                if child.unit.language not in _NO_NESTING:
-                    yield from _nested(child, depth + 1)
-        elif child.tag in OUTER and depth < 32:
-            yield from _subprograms(child, depth + 1)
+            if tag in inside and depth < 32 and child.position not in seen:
+                seen.add(child.position)
+                stack.append((child, depth + 1))
 
 
 _NO_NESTING = frozenset((0x4, 0x1A, 0x21, 0x2B, 0x2C))  # C++: local classes' methods stand outside
-
-
-def _nested(entry: Entry, depth: int) -> Iterator[Entry]:
-    for child in entry.children():
-        if child.tag == c.TAG_subprogram and (child.has(c.AT_low_pc) or child.has(c.AT_ranges)):
-            yield child
-            if depth < 32:
-                yield from _nested(child, depth + 1)
-        elif child.tag == c.TAG_lexical_block and depth < 32:
-            yield from _nested(child, depth + 1)
 
 
 def find_scope(functions: Functions, types: Types, address: int, instance: int | None = None) -> Scope | None:
@@ -240,7 +239,7 @@ def find_scope(functions: Functions, types: Types, address: int, instance: int |
     if instance is not None and instance != function.offset:
         path = _trail(function, instance)
     tags = _BLOCKS if instance is None else _OWN
-    while path and (inner := _holding(path[-1], address, tags)) is not None:
+    while path and len(path) < _DEEPEST and (inner := _holding(path[-1], address, tags)) is not None:
         path.append(inner)
     if not path:
         return None
@@ -248,13 +247,13 @@ def find_scope(functions: Functions, types: Types, address: int, instance: int |
     return Scope(types, function.unit, tuple(path[start:]), function)
 
 
-def _holding(entry: Entry, address: int, tags: frozenset[int]) -> Entry | None:
+def _holding(entry: Entry, address: int, tags: frozenset[int], depth: int = 0) -> Entry | None:
     """The block in `entry` whose code includes the address."""
     for child in entry.children():
         if child.tag in tags:
             ranges = entry_ranges(child)
             if any(low <= address < high for low, high in ranges) or (
-                not ranges and _holding(child, address, tags) is not None
+                not ranges and depth < _DEEPEST_BARE and _holding(child, address, tags, depth + 1) is not None
             ):
                 return child
     return None
@@ -262,10 +261,19 @@ def _holding(entry: Entry, address: int, tags: frozenset[int]) -> Entry | None:
 
 def _trail(entry: Entry, offset: int) -> list[Entry] | None:
     """The way down from `entry` to the block at `offset`."""
-    for child in entry.children():
-        if child.tag in _BLOCKS:
+    stack = [(entry, 0)]
+    above: dict[int, Entry] = {}
+    while stack:
+        parent, depth = stack.pop()
+        for child in parent.children():
+            if child.tag not in _BLOCKS or child.position in above:
+                continue
+            above[child.position] = parent
             if child.offset == offset:
-                return [entry, child]
-            if (rest := _trail(child, offset)) is not None:
-                return [entry, *rest]
+                way = [child]
+                while (step := way[-1]).position != entry.position:
+                    way.append(above[step.position])
+                return way[::-1]
+            if depth < _DEEPEST:
+                stack.append((child, depth + 1))
     return None

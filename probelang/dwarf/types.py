@@ -27,6 +27,7 @@ from probelang.dwarf.ctypes import (
     Struct,
     Typedef,
     Void,
+    bare,
 )
 from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.info import DebugInfo
@@ -56,6 +57,7 @@ _NAMED = frozenset(
 OUTER = frozenset((c.TAG_namespace, c.TAG_module, *_STRUCTS))
 """What gives the names inside it a prefix."""
 OP_PLUS_UCONST, OP_CONSTU = 0x23, 0x10
+_LONGEST_NAME = 1 << 16
 
 
 class Types:
@@ -83,8 +85,9 @@ class Types:
         """The type that an entry is."""
         known = self._known.get(entry.key)
         if known is None:
-            known = self._known[entry.key] = self._read(entry)
+            self._known[entry.key] = Void()  # what a type is found to be made of itself
             self._entries.append(entry)
+            known = self._known[entry.key] = self._read(entry)
         return known
 
     def _read(self, entry: Entry) -> CType:
@@ -118,7 +121,7 @@ class Types:
     def _struct(self, entry: Entry) -> CType:
         if entry.has(c.AT_signature):
             whole = entry.reference(c.AT_signature)
-            if whole is not None and whole.key != entry.key:
+            if whole is not None and whole.tag in _STRUCTS and not whole.has(c.AT_signature):
                 return self.read(whole)
         kind = _STRUCTS[entry.tag]
         name = self.qualified_name(entry)
@@ -129,7 +132,7 @@ class Types:
     def _members(self, entry: Entry) -> tuple[Member, ...]:
         return tuple(self._each_member(entry))
 
-    def _each_member(self, entry: Entry) -> Iterator[Member]:
+    def _each_member(self, entry: Entry, depth: int = 0) -> Iterator[Member]:
         for child in entry.children():
             if child.tag == c.TAG_inheritance:
                 offset, location = _offset(child)
@@ -137,8 +140,8 @@ class Types:
             elif child.tag == c.TAG_member:
                 if not (child.flag(c.AT_external) or child.flag(c.AT_declaration)):
                     yield self._member(child)
-            elif child.tag in (c.TAG_variant_part, c.TAG_variant):  # enums of Rust
-                yield from self._each_member(child)
+            elif child.tag in (c.TAG_variant_part, c.TAG_variant) and depth < 8:  # enums of Rust
+                yield from self._each_member(child, depth + 1)
 
     def _member(self, entry: Entry) -> Member:
         name = entry.text(c.AT_name) or None
@@ -152,13 +155,10 @@ class Types:
         # DWARF 2 and 3 count from the most significant bit of the storage
         storage = entry.number(c.AT_byte_size)
         if storage is None:
-            of_type = self.of(entry)
-            while isinstance(of_type, Typedef | Qualified):
-                of_type = of_type.target.get()
+            of_type = bare(self.of(entry))
             storage = of_type.size_bytes if isinstance(of_type, Base | Enum) else 4
-        return Member(
-            name, self.lazy(entry), offset, bits, 8 * storage - (entry.number(c.AT_bit_offset) or 0) - bits
-        )
+        first = 8 * storage - (entry.number(c.AT_bit_offset) or 0) - bits
+        return Member(name, self.lazy(entry), offset, bits, max(first, 0))
 
     def _array(self, entry: Entry) -> CType:
         counts: list[int | None] = []
@@ -179,17 +179,24 @@ class Types:
     def _enum(self, entry: Entry) -> CType:
         if entry.has(c.AT_signature):
             whole = entry.reference(c.AT_signature)
-            if whole is not None and whole.key != entry.key:
+            if whole is not None and whole.tag == entry.tag and not whole.has(c.AT_signature):
                 return self.read(whole)
-        under = self.of(entry) if entry.has(c.AT_type) else None
-        while isinstance(under, Typedef | Qualified):
-            under = under.target.get()
+        under = self._underlying(entry)
         values = Lazy(partial(_enumerators, entry))
         if isinstance(under, Base):
             signed = under.encoding in ("signed", "signed char")
         else:
             signed = any(value < 0 for _, value in _enumerators(entry))
         return Enum(self.qualified_name(entry), _size(entry) or 4, signed, values)
+
+    def _underlying(self, entry: Entry) -> CType | None:
+        """Of an enumeration. Only what it can be is read: damaged files lead round in circles."""
+        target = entry.reference(c.AT_type)
+        for _ in range(16):
+            if target is None or target.tag == c.TAG_base_type:
+                return None if target is None else self.read(target)
+            target = target.reference(c.AT_type)
+        return None
 
     def _parameters(self, entry: Entry) -> tuple[CType, ...]:
         return tuple(self.of(p) for p in entry.children() if p.tag == c.TAG_formal_parameter)
@@ -201,7 +208,7 @@ class Types:
         name = entry.text(c.AT_name)
         if not name or entry.unit.language in _PLAIN_C:
             return name
-        return self._prefixes_of(entry.unit).get(entry.position, "") + name
+        return (self._prefixes_of(entry.unit).get(entry.position, "") + name)[:_LONGEST_NAME]
 
     def _prefixes_of(self, unit: Unit) -> dict[int, str]:
         """Position of an entry -> what stands before its name, where that is anything."""
@@ -282,13 +289,15 @@ def own_name(entry: Entry) -> str:
 def scoped_entries(unit: Unit) -> Iterator[tuple[Entry, str]]:
     """The entries of a unit that have names of the file's scope, with the namespaces and classes before each."""
     stack = [(unit.root, "", 0)]
+    seen: set[int] = set()  # siblings of a damaged file lead back
     while stack:
         parent, prefix, depth = stack.pop()
         for child in parent.children():
             yield child, prefix
-            if child.tag in OUTER and depth < 32:
+            if child.tag in OUTER and depth < 32 and child.position not in seen:
+                seen.add(child.position)
                 name = child.text(c.AT_name)
-                inner = f"{prefix}{name}::" if name else prefix
+                inner = f"{prefix}{name}::"[:_LONGEST_NAME] if name else prefix
                 stack.append((child, inner, depth + 1))
 
 
@@ -305,7 +314,10 @@ def _offset(entry: Entry) -> tuple[int | None, bytes]:
     if expression is None:
         return entry.number(c.AT_data_member_location) or 0, b""
     if expression[:1] in (bytes((OP_PLUS_UCONST,)), bytes((OP_CONSTU,))):
-        value, end = unsigned(expression, 1)
+        try:
+            value, end = unsigned(expression, 1)
+        except IndexError:
+            return None, expression
         if end == len(expression):
             return value, b""
     return None, expression
