@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias, assert_never
 
 from probelang.artifact.code import (
@@ -300,7 +301,10 @@ def emit_library(e: Emitter, expr: Concat | Matches | Format | Call) -> Result |
             values = [a for a in expr.arguments if not isinstance(a, Histogram)]
             if len(values) != len(expr.arguments):
                 raise InternalError("the checker refuses histograms as text in a process probe")
-            return format.format_text(e, expr.pieces, emit_all(e, values), expr.at)
+            conversions = [
+                partial(emit_all, e, values[first:end]) for first, end in format.groups(expr.pieces)
+            ]
+            return format.format_groups(e, expr.pieces, conversions, expr.at)
         case Call():
             return calls.lower_call(e, expr, emit_all(e, expr.arguments))
         case _:

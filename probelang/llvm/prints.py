@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from probelang.artifact.code import (
     Call,
@@ -31,6 +32,7 @@ from probelang.llvm.helper_ids import CPU, RINGBUF_OUTPUT, RINGBUF_RESERVE, RING
 from probelang.llvm.values import Buffer, Cell, StrVal
 
 HEADER = 8
+AT_ONCE = 32  # values in registers and on the stack of 512 bytes; more go through the frame one by one
 NO_WAKEUP = 1  # BPF_RB_NO_WAKEUP: the reader looks by itself every few milliseconds
 SYMBOLS: dict[str, FieldKind] = {"usymname": "user_symbol", "usymdata": "user_symbol_data"}
 
@@ -51,14 +53,20 @@ class Counters:
     size: int
 
 
+Sent: TypeAlias = Value | StrVal | Counters
+
+
 def emit_print(e: Emitter, node: Print) -> None:
     pieces, arguments = simplify(e, node)
     shown = [a.parts[0] for a in arguments if a.kind == "histogram"]
     histograms = tuple(h.shape for h in shown if isinstance(h, Histogram))
     record = Record("print", tuple(a.kind for a in arguments), "", pieces, histograms)
+    parts = [part for a in arguments for part in a.parts]
     with e.temporaries():
-        values = evaluate(e, [part for a in arguments for part in a.parts])
-        send(e, e.module.record(record), values)
+        if len(parts) <= AT_ONCE:
+            send(e, e.module.record(record), evaluate(e, parts))
+        else:
+            send_mixed(e, e.module.record(record), keep(e, parts))
 
 
 def send_call(e: Emitter, name: str, values: Sequence[Value | StrVal]) -> None:
@@ -123,11 +131,16 @@ def kind_of(kind: Type) -> FieldKind:
     return "long" if kind is Type.LONG else "string"
 
 
-def evaluate(e: Emitter, parts: Sequence[Expr | Histogram]) -> list[Value | StrVal | Counters]:
+def evaluate(e: Emitter, parts: Sequence[Expr | Histogram]) -> list[Sent]:
     """The values, in order; a histogram's counters are copied where its turn comes."""
     plain = [p for p in parts if not isinstance(p, Histogram)]
     if len(plain) == len(parts):
         return [*expressions.emit_all(e, plain)]
+    return [settled(e, value) for value in keep(e, parts)]
+
+
+def keep(e: Emitter, parts: Sequence[Expr | Histogram]) -> list[Cell | Buffer | Counters]:
+    """The values, each in memory where nothing that follows changes it."""
     kept: list[Cell | Buffer | Counters] = []
     for part in parts:
         if isinstance(part, Histogram):
@@ -138,7 +151,14 @@ def evaluate(e: Emitter, parts: Sequence[Expr | Histogram]) -> list[Value | StrV
             buffer = e.buffer()
             e.copy_to_buffer(buffer, expressions.emit_text(e, part))
             kept.append(buffer)
-    return [e.get(k) if isinstance(k, Cell) else e.text_of(k) if isinstance(k, Buffer) else k for k in kept]
+    return kept
+
+
+def settled(e: Emitter, value: Sent | Cell | Buffer) -> Sent:
+    """A value that was kept."""
+    if isinstance(value, Cell):
+        return e.get(value)
+    return e.text_of(value) if isinstance(value, Buffer) else value
 
 
 def snapshot(e: Emitter, histogram: Histogram) -> Counters:
@@ -162,7 +182,7 @@ def snapshot(e: Emitter, histogram: Histogram) -> Counters:
 # --------------------------------------------------------------------------------------------------- records
 
 
-def send(e: Emitter, record: int, values: Sequence[Value | StrVal | Counters]) -> None:
+def send(e: Emitter, record: int, values: Sequence[Sent]) -> None:
     if all(isinstance(v, Value) for v in values):
         send_longs(e, record, [v for v in values if isinstance(v, Value)])
     else:
@@ -190,7 +210,7 @@ def send_longs(e: Emitter, record: int, values: Sequence[Value]) -> None:
     e.start(behind)
 
 
-def send_mixed(e: Emitter, record: int, values: Sequence[Value | StrVal | Counters]) -> None:
+def send_mixed(e: Emitter, record: int, values: Sequence[Sent | Cell | Buffer]) -> None:
     """Composed in the frame; strings one behind the other."""
     fixed = HEADER + 8 * len(values)
     room = 64
@@ -200,16 +220,17 @@ def send_mixed(e: Emitter, record: int, values: Sequence[Value | StrVal | Counte
     base = e.reserve(room + max(room, *(longest(e, v) for v in values)))
     e.store(e.at(base), heading(e, record))
     for i, value in enumerate(values):
-        e.store(e.at(base + HEADER + 8 * i), first_word(e, value))
+        e.store(e.at(base + HEADER + 8 * i), first_word(e, settled(e, value)))
     end = e.cell(fixed)
-    for i, value in enumerate(values):
-        if isinstance(value, Value):
+    for i, kept in enumerate(values):
+        if isinstance(kept, Value | Cell):
             continue
+        value = settled(e, kept)
         start = e.bits_and(e.get(end), room - 1)
         if isinstance(value, Counters):
             e.copy(e.offset(e.at(base), start), value.size, e.at(value.offset))
             e.set(end, e.add(start, value.size))
-        else:
+        elif isinstance(value, StrVal):
             length = e.mask(e.load(e.at(base + HEADER + 8 * i)))
             e.copy(e.offset(e.at(base), start), length, value.data)
             e.set(end, e.add(start, length))
@@ -219,14 +240,14 @@ def send_mixed(e: Emitter, record: int, values: Sequence[Value | StrVal | Counte
         e.count("lost")
 
 
-def longest(e: Emitter, value: Value | StrVal | Counters) -> int:
+def longest(e: Emitter, value: Sent | Cell | Buffer) -> int:
     """Bytes behind the fields."""
-    if isinstance(value, Value):
+    if isinstance(value, Value | Cell):
         return 0
     return value.size if isinstance(value, Counters) else e.capacity
 
 
-def first_word(e: Emitter, value: Value | StrVal | Counters) -> Operand:
+def first_word(e: Emitter, value: Sent) -> Operand:
     """A long itself, or a length."""
     if isinstance(value, Value):
         return value

@@ -134,7 +134,7 @@ class Sample:
     ) -> None:
         suffix = ".cpp" if "++" in compiler else ".c"
         lines = "".join(f'  printf("%lld\\n", (long long)({expression}));\n' for expression in told)
-        text = f"#include <stdio.h>\n{source}\nint main(void) {{\n{lines}  fflush(stdout); getchar(); return 0; }}\n"
+        text = f'#include <stdio.h>\n{source}\nint main(void) {{\n  puts("started");\n{lines}  fflush(stdout); getchar(); return 0; }}\n'
         path = folder / f"{name}{suffix}"
         path.write_text(text)
         program = folder / name
@@ -145,6 +145,7 @@ class Sample:
         self.types = Types(self.info)
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "started\n"  # it has its own memory by now
         self.told = {expression: int(self.process.stdout.readline()) for expression in told}
         self.hit = Hit(file=os.open(f"/proc/{self.process.pid}/mem", os.O_RDONLY))
         self.kept = 0

@@ -82,3 +82,14 @@ def test_a_string_of_a_floating_point_number_is_refused_in_the_kernel(
     script = f'probe process("{program}").function("work") {{ println(sprintf("%g", $l->d)) }}'
     done = probelang("run", "--backend", backend, "-e", script, "-c", str(program))
     assert done.status == 1 and "E0506" in done.stderr
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("more", ["", "user_string($l->name), "])
+def test_any_number_of_values_is_printed(probelang: Run, program: Path, backend: Backend, more: str) -> None:
+    numbers = ", ".join(f"$l->arr[{i % 3}]" for i in range(100))
+    conversions = ("%s " if more else "") + "%d" * 100
+    body = f'printf("{conversions}\\n", {more}{numbers}) println(sprintf("{conversions}", {more}{numbers}))'
+    found, _ = run(probelang, program, backend, body)
+    names = ("one ", "two ") if more else ("", "")
+    assert found[::2] == found[1::2] == [names[0] + ("456" * 34)[:100], names[1] + ("1-23" * 34)[:133]]

@@ -8,7 +8,7 @@ first NUL byte, which only `%c`, `%b` and `%m` can bring; `%m` and `%M` read at 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from probelang.artifact.code import Piece
@@ -41,19 +41,41 @@ PLAIN = Piece("s")
 
 def format_text(e: Emitter, pieces: Sequence[Piece], values: Sequence[Result], at: int) -> StrVal:
     """`values` in the order in which the pieces take them. `at`: the place of faults of %m."""
-    if not values:
+    return format_groups(
+        e, pieces, [lambda first=first, end=end: values[first:end] for first, end in groups(pieces)], at
+    )
+
+
+def groups(pieces: Sequence[Piece]) -> list[tuple[int, int]]:
+    """For each conversion which arguments are its: from, to."""
+    found: list[tuple[int, int]] = []
+    for piece in pieces:
+        if piece.kind != "text":
+            first = found[-1][1] if found else 0
+            found.append((first, first + 1 + (piece.width == -1) + (piece.precision == -1)))
+    return found
+
+
+def format_groups(
+    e: Emitter, pieces: Sequence[Piece], conversions: Sequence[Callable[[], Sequence[Result]]], at: int
+) -> StrVal:
+    """`conversions`: what gives the values of each. One is formatted before the next are computed: many values at a time have no
+    place on the kernel's stack of 512 bytes."""
+    if not conversions:
         return e.literal(cut_literal(b"".join(piece.text for piece in pieces), e.string_size))
-    if len(values) == 1 and all(
+    if len(conversions) == 1 and all(
         (piece.kind == "text" and not piece.text) or is_plain(piece) for piece in pieces
     ):
-        only = values[0]
+        (only,) = conversions[0]()
         if isinstance(only, StrVal):
             return only
+        conversions = [lambda: [only]]
     composition = Composition(e)
-    remaining = iter(values)
+    remaining = iter(conversions)
     for piece in pieces:
         with e.temporaries():
-            format_piece(composition, piece, remaining, at)
+            values = () if piece.kind == "text" else next(remaining)()
+            format_piece(composition, piece, iter(values), at)
     return composition.finish()
 
 
