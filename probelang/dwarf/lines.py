@@ -10,8 +10,8 @@ Source: DWARF 5, section 6.2; GNU extensions as in binutils' include/dwarf2.h.
 from __future__ import annotations
 
 import fnmatch
-from bisect import bisect_right
-from collections.abc import Callable, Container, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,6 +64,15 @@ class LineTable:
         position = bisect_right(self.rows, address, first, end, key=_address) - 1
         row = self.rows[position]
         return None if row.end_sequence else row
+
+    def between(self, low: int, high: int) -> Sequence[LineRow]:
+        """Rows whose address is in [low, high), which one sequence of code holds."""
+        index = bisect_right(self.starts, (low, 1 << 62, 0)) - 1
+        if index < 0:
+            return ()
+        _, first, end = self.starts[index]
+        first = bisect_left(self.rows, low, first, end, key=_address)
+        return self.rows[first : bisect_left(self.rows, high, first, end, key=_address)]
 
     def lines_of(self, pattern: str) -> tuple[LineRow, ...]:
         """Rows of files that match (see `file_matches`)."""

@@ -68,8 +68,8 @@ def _candidates(function: Entry, entry: int) -> Iterator[int]:
     """Where the compiler says that the prologue ends, then where the next statements begin."""
     end = next((high for low, high in entry_ranges(function) if low <= entry < high), entry)
     rows = [
-        r for r in line_table(function.unit).rows
-        if entry < r.address < min(end, entry + LONGEST) and r.line and r.is_stmt and not r.end_sequence
+        r for r in line_table(function.unit).between(entry + 1, min(end, entry + LONGEST))
+        if r.line and r.is_stmt and not r.end_sequence
     ]  # fmt: skip
     named = [row.address for row in rows if row.prologue_end][:1]
     yield from dict.fromkeys([*named, *sorted({row.address for row in rows})[:_CANDIDATES]])
