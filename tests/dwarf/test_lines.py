@@ -399,6 +399,8 @@ def test_sequences_are_put_in_order_and_start_afresh() -> None:
         (0x20, 7),
         (0x100, 5),
     ]
+    between = [(r.address - START, r.line) for r in table.between(START + 1, START + 0x100)]
+    assert between == [(0x20, 7), (0x28, 7)]  # the second one ends the code
     lines = {
         a: row and row.line
         for a in (-1, 0, 0x1F, 0x27, 0x28, 0x100, 0x110)
