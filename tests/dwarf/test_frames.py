@@ -43,7 +43,8 @@ class Table:
 
 def readelf_tables(path: Path) -> Iterator[Table]:
     command = ["readelf", "--debug-dump=frames-interp", str(path)]
-    text = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # 1 after a mere warning
+    # its status is 1 after a mere warning
+    text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     cies: dict[str, Table] = {}
     table = cie = Table()
     for line in text.splitlines():
