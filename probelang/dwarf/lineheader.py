@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from probelang.dwarf.section import Section
 
 LNCT_path, LNCT_directory_index = 1, 2
+_MOST_TEXT = 64 << 20
+"""Characters of all paths of a header: a damaged one may name one long string a million times."""
 DAMAGED = (IndexError, ValueError, struct.error, forms.UnknownForm)
 
 
@@ -124,20 +127,31 @@ def _path(folders: tuple[str, ...], folder: int, name: str) -> str:
     return _join(folders[folder] if folder < len(folders) else "", name)
 
 
+def _paths(folders: tuple[str, ...], rows: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+    found: list[str] = []
+    left = _MOST_TEXT
+    for name, folder in rows:
+        found.append(_path(folders, folder, name))
+        left -= len(found[-1])
+        if left < 0:
+            raise ValueError
+    return tuple(found)
+
+
 def _old_tables(unit: Unit, data: bytes, at: int, facts: _Facts) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Folders and files of DWARF 2 to 4: both count from 1."""
-    folders = [unit.folder]
+    folders: list[tuple[str, int]] = []
     while data[at]:
         end = data.index(b"\0", at)
-        folders.append(_join(unit.folder, _text(data[at:end])))
+        folders.append((_text(data[at:end]), 0))
         at = end + 1
     at += 1
-    known = tuple(folders)
-    files = [_join(unit.folder, unit.name)]
+    known = unit.folder, *_paths((unit.folder,), folders)
+    rows: list[tuple[str, int]] = [(unit.name, 0)]
     while data[at]:
         name, folder, at = read_file_entry(data, at)
-        files.append(_path(known, folder, name))
-    return known, tuple(files)
+        rows.append((name, folder))
+    return known, _paths(known, rows)
 
 
 def read_file_entry(data: bytes, at: int) -> tuple[str, int, int]:
@@ -153,12 +167,10 @@ def read_file_entry(data: bytes, at: int) -> tuple[str, int, int]:
 def _new_tables(unit: Unit, data: bytes, at: int, facts: _Facts) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Folders and files of DWARF 5: both count from 0, which is where the compiler ran and what it compiled."""
     rows, at = _entries(unit, data, at, facts)
-    folders: list[str] = []
-    for name, _ in rows:
-        folders.append(_join(folders[0] if folders else unit.folder, name))
-    known = tuple(folders)
+    own = _join(unit.folder, rows[0][0]) if rows else ""
+    known = _paths((own,), [(name, 0) for name, _ in rows])
     rows, at = _entries(unit, data, at, facts)
-    return known, tuple(_path(known, folder, name) for name, folder in rows)
+    return known, _paths(known, rows)
 
 
 def _entries(unit: Unit, data: bytes, at: int, facts: _Facts) -> tuple[list[tuple[str, int]], int]:
@@ -174,6 +186,7 @@ def _entries(unit: Unit, data: bytes, at: int, facts: _Facts) -> tuple[list[tupl
     if count > len(data) - at:  # every row has a byte at least
         raise IndexError
     rows: list[tuple[str, int]] = []
+    left = _MOST_TEXT
     for _ in range(count):
         name, folder = "", 0
         for content, form in layout:
@@ -183,6 +196,9 @@ def _entries(unit: Unit, data: bytes, at: int, facts: _Facts) -> tuple[list[tupl
             elif content == LNCT_directory_index and isinstance(value, int):
                 folder = value
         rows.append((name, folder))
+        left -= len(name)
+        if left < 0:
+            raise ValueError
     return rows, at
 
 

@@ -502,6 +502,13 @@ def test_a_count_without_rows_costs_nothing() -> None:
         source_files(unit_of(b"", folders + b"\0\0", Facts(5)))
 
 
+def test_a_long_name_that_is_named_often_is_no_reason_to_copy_it_often() -> None:
+    names = b"\x01\x01\x1f" + b"\xd0\x86\x03" + b"\0\0\0\0" * 50_000
+    long = b"x" * 10_000 + b"\0"
+    with pytest.raises(BinaryError):
+        source_files(unit_of(b"", names + b"\0\0", Facts(5), long))
+
+
 @given(st.binary(max_size=60), st.integers(2, 5))
 def test_random_tables_give_rows_or_name_the_section(data: bytes, version: int) -> None:
     for tables_, program in ((data, b""), (OLD, data)):
