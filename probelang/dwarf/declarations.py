@@ -1,6 +1,6 @@
 """What functions are called and where they are declared.
 
-    names_of(types, entry, naming_entry(entry))   ->  ("shop::Cart::add", "_ZN4shop4Cart3addEl")
+    names_of(Prefixes(), entry, naming_entry(entry))   ->  ("shop::Cart::add", "_ZN4shop4Cart3addEl")
     declared_at(entry)                            ->  ("/src/cart.cpp", 12)
     name_test("Cart::*")("shop::Cart::add", ...)  ->  False: with `::` a name is matched as a whole
 
@@ -18,7 +18,8 @@ from probelang.dwarf.demangle import demangle, last_component, plain_name, with_
 from probelang.dwarf.entry import Entry
 from probelang.dwarf.functions import is_pattern
 from probelang.dwarf.index import NameTest
-from probelang.dwarf.types import Types, origins, own_name
+from probelang.dwarf.sweep import Prefixes
+from probelang.dwarf.types import origins, own_name
 
 _MIPS_LINKAGE_NAME = 0x2007  # DW_AT_MIPS_linkage_name, before DWARF 4
 
@@ -29,7 +30,7 @@ def naming_entry(entry: Entry) -> Entry:
     return last
 
 
-def names_of(types: Types, entry: Entry, root: Entry) -> tuple[str, str]:
+def names_of(prefixes: Prefixes, entry: Entry, root: Entry) -> tuple[str, str]:
     """Display name and symbol of an instance; `root`: its naming entry."""
     for known in origins(entry):
         symbol = known.text(c.AT_linkage_name) or known.text(_MIPS_LINKAGE_NAME)
@@ -39,7 +40,7 @@ def names_of(types: Types, entry: Entry, root: Entry) -> tuple[str, str]:
             return own_name(entry), symbol
     if any(e.flag(c.AT_external) for e in origins(entry)):
         return own_name(entry), ""  # extern "C": a name of its own in whatever namespace it stands
-    return types.qualified_name(root) or own_name(entry), ""
+    return prefixes.of(root) + own_name(entry), ""
 
 
 def declared_at(entry: Entry) -> tuple[str, int]:
@@ -63,15 +64,17 @@ def name_test(pattern: str) -> NameTest:
     else:
         wanted = pattern.replace(" ", "")
         test = lambda text: text.replace(" ", "") == wanted
-    qualified = "::" in pattern
+    qualified, has_parameters = "::" in pattern, "(" in pattern
 
     def matches(name: str, symbol: str) -> bool:
         if test(name) or (symbol and test(symbol)):
             return True
-        short = without_template(name)
-        if test(short) or (not qualified and test(last_component(short))):
+        short = without_template(name) if "<" in name else name
+        if "<" in name and test(short):
             return True
-        if not symbol.startswith("_Z"):
+        if not qualified and "::" in short and test(last_component(short)):
+            return True
+        if not has_parameters or not symbol.startswith("_Z"):
             return False
         return test(with_parameters(demangle(symbol.encode("utf-8", "surrogateescape"))))
 

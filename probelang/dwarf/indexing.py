@@ -15,7 +15,7 @@ from probelang.dwarf.demangle import last_component, without_template
 from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.index import FORMAT
 from probelang.dwarf.instances import entry_address
-from probelang.dwarf.sweep import FUNCTIONS, has_code, sweep
+from probelang.dwarf.sweep import FUNCTIONS, Prefixes, has_code, sweep
 
 if TYPE_CHECKING:
     import sqlite3
@@ -61,6 +61,7 @@ class _Writer:
     def __init__(self, connection: sqlite3.Connection, debug: Debug) -> None:
         self.connection = connection
         self.debug = debug
+        self.prefixes = Prefixes()
         self.code = code_ranges(debug.binary.image)
         self.functions: dict[tuple[str, str, str], int] = {}
         self.files: dict[str, int] = {}
@@ -92,7 +93,7 @@ class _Writer:
         return address is not None and any(low <= address < high for low, high in self.code)
 
     def _function(self, entry: Entry, root: Entry) -> int:
-        name, symbol = names_of(self.debug.types, entry, root)
+        name, symbol = names_of(self.prefixes, entry, root)
         file, _ = declared_at(entry)
         key = name, symbol, file
         number = self.functions.get(key)

@@ -33,7 +33,7 @@ from probelang.dwarf.index import (
 from probelang.dwarf.lines import matcher
 from probelang.dwarf.ranges import entry_ranges
 from probelang.dwarf.references import entries_from, entries_named
-from probelang.dwarf.sweep import FUNCTIONS, Found, has_code, sweep
+from probelang.dwarf.sweep import FUNCTIONS, Found, Prefixes, has_code, sweep
 from probelang.dwarf.types import origins
 
 WALKED_BYTES = 1 << 20
@@ -84,14 +84,18 @@ def find_instances(debug: Debug, pattern: str, file: str = "") -> tuple[Instance
     those that are declared in a file of this name."""
     matches = name_test(pattern)
     in_file = matcher(file) if file else None
-    if is_pattern(pattern):
+    found = None if is_pattern(pattern) else _named(debug, last_name(pattern), matches, in_file)
+    if found is None:
         found = _matching(debug, matches, in_file)
-    else:
-        last = last_name(pattern)
-        rows = _by_index(debug, lambda index: index.named(last, matches, in_file), build=False)
-        found = entries_named(debug.info, last.encode("utf-8", "surrogateescape")) if rows is None else rows
     instances = collect(debug, found, matches)
     return instances if in_file is None else tuple(i for i in instances if in_file(i.file))
+
+
+def _named(debug: Debug, last: str, matches: NameTest, in_file: FileTest | None) -> Iterable[Found] | None:
+    found = _by_index(debug, lambda index: index.named(last, matches, in_file), build=False)
+    if found is None:
+        found = entries_named(debug.info, last.encode("utf-8", "surrogateescape"))
+    return found
 
 
 def _matching(debug: Debug, matches: NameTest, in_file: FileTest | None) -> Iterable[Found]:
@@ -135,6 +139,7 @@ def collect(debug: Debug, found: Iterable[Found], matches: NameTest) -> tuple[In
     """Functions and copies whose code is in the file, each once. The linker keeps one of several equal functions, and debug information
     of all of them may point to it: the one of the unit that has the address counts."""
     ranges = code_ranges(debug.binary.image)
+    prefixes = Prefixes()
     names: dict[tuple[int, int], tuple[str, str, bool]] = {}
     best: dict[tuple[int, str, bool, tuple[tuple[int, int], ...]], Instance] = {}
     for entry, function in found:
@@ -143,7 +148,7 @@ def collect(debug: Debug, found: Iterable[Found], matches: NameTest) -> tuple[In
         root = naming_entry(entry)
         row = names.get(root.key)
         if row is None:
-            name, symbol = names_of(debug.types, entry, root)
+            name, symbol = names_of(prefixes, entry, root)
             row = names[root.key] = name, symbol, matches(name, symbol)
         name, symbol, is_match = row
         if not is_match:
@@ -177,9 +182,9 @@ def entry_address(entry: Entry) -> int | None:
     return next((start for start, _ in entry_ranges(entry)), None)
 
 
-def instance_of(debug: Debug, entry: Entry, function: Entry) -> Instance:
+def instance_of(entry: Entry, function: Entry) -> Instance:
     """The instance that an entry is. `function`: the one with code around it, or the same."""
-    name, symbol = names_of(debug.types, entry, naming_entry(entry))
+    name, symbol = names_of(Prefixes(), entry, naming_entry(entry))
     address = entry_address(entry)
     return Instance(entry, function, name, symbol, 0 if address is None else address)
 

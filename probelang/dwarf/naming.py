@@ -23,10 +23,10 @@ _MOST_PLACES = 64
 
 
 def units_naming(info: DebugInfo, name: bytes) -> list[Unit]:
-    """Of this file, in order. Split units are all among them: their strings are elsewhere."""
-    places = _places(name, info.section(".debug_str"))
+    """Of this file, in order, and type units of .debug_types. Split units are all among them: their strings are elsewhere."""
+    places = string_places(name, info.section(".debug_str"))
     if info.alternate is not None and places is not None:
-        shared = _places(name, info.alternate.section(".debug_str"))
+        shared = string_places(name, info.alternate.section(".debug_str"))
         places = None if shared is None else places + shared
     if places is None:
         return list(info.units)
@@ -36,10 +36,10 @@ def units_naming(info: DebugInfo, name: bytes) -> list[Unit]:
     for unit in info.units:
         if unit.kind == "skeleton" or (unit.version < 5 and unit.root.has(c.AT_GNU_dwo_name)):
             found[unit.offset] = unit
-    return [found[offset] for offset in sorted(found)]
+    return [found[offset] for offset in sorted(found)] + _of_types(info, name, places)
 
 
-def _places(name: bytes, strings: Section) -> list[int] | None:
+def string_places(name: bytes, strings: Section) -> list[int] | None:
     """Where the string begins; None where that may be anywhere.
 
     Linkers let a string be the tail of a longer one, but only if it does not stand alone."""
@@ -66,9 +66,7 @@ def _occurrences(wanted: bytes, strings: Section) -> list[int] | None:
 
 def _note_direct(info: DebugInfo, name: bytes, places: list[int], found: dict[int, Unit]) -> None:
     section = info.section(".debug_info")
-    needles = [place.to_bytes(4, "little") for place in places if place < 1 << 32]
-    needles.append(name + b"\0")
-    for needle in needles:
+    for needle in _needles(name, places):
         position = section.find(needle)
         while position >= 0:
             unit = info.unit_with(position)
@@ -76,6 +74,22 @@ def _note_direct(info: DebugInfo, name: bytes, places: list[int], found: dict[in
                 break
             found[unit.offset] = unit
             position = section.find(needle, unit.offset + unit.size_bytes)
+
+
+def _needles(name: bytes, places: list[int]) -> list[bytes]:
+    return [*(place.to_bytes(4, "little") for place in places if place < 1 << 32), name + b"\0"]
+
+
+def _of_types(info: DebugInfo, name: bytes, places: list[int]) -> list[Unit]:
+    """Those of .debug_types (DWARF 4), which have no strings by index."""
+    section = info.section(".debug_types")
+    needles = _needles(name, places) if section.size else []
+    return [
+        unit
+        for unit in info.type_units
+        if unit.section is section
+        and any(section.find(n, unit.offset, unit.offset + unit.size_bytes) >= 0 for n in needles)
+    ]
 
 
 def _note_indexed(info: DebugInfo, places: list[int], found: dict[int, Unit]) -> None:

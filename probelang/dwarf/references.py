@@ -8,39 +8,46 @@ numbers lie are read. Source: DWARF 5, sections 2.13, 3.3.8 and the forms of 7.5
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from probelang.dwarf import constants as c
 from probelang.dwarf import forms
 from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.info import DebugInfo
-from probelang.dwarf.sweep import FUNCTIONS, Found, places_of, sweep
+from probelang.dwarf.naming import string_places
+from probelang.dwarf.sweep import FUNCTIONS, PLAIN_C, Found, places_of, sweep, sweep_scope
 
-MOST_NAMES = 4096
+MOST_SPELLINGS, MOST_HEADS = 24, 128
 _ORIGINS = (c.AT_abstract_origin, c.AT_specification)
-_PLAIN_C = frozenset((0x1, 0x2, 0xC, 0x1D, 0x2C))  # C89, C, C99, C11, C17
+# an origin by DW_FORM_ref_addr; two zeros stand before the number of an abbreviation and its tag, which may look the same
+_ACROSS = re.compile(b"(?<!\\0\\0)[%c%c]%c" % (*_ORIGINS, c.FORM_ref_addr))
+_SUBPROGRAM = frozenset((c.TAG_subprogram,))
 _OF_SECTION = frozenset((c.FORM_ref_addr,))
 
 
-def entries_named(info: DebugInfo, last: bytes) -> Iterator[Found]:
-    """Of functions called so (DW_AT_name), also with template arguments, each with the function with code around it."""
-    heads: list[Entry] = []
-    seen: set[tuple[int, int]] = set()
-    for name in _spellings(info, last):
+def entries_named(info: DebugInfo, last: bytes) -> list[Found] | None:
+    """Of functions called so (DW_AT_name), also with template arguments, each with the function with code around it. None where there
+    are so many that a walk is quicker."""
+    found: dict[tuple[int, int], Found] = {}
+    spellings = _spellings(info, last)
+    if spellings is None:
+        return None
+    for name in spellings:
         for unit in info.units_naming(name):
             for entry, function in _called(unit, name):
-                if entry.key not in seen:
-                    seen.add(entry.key)
-                    if not _is_import(entry):
-                        heads.append(entry)
-                        yield entry, function
-    yield from entries_from(info, heads, seen)
+                if not _is_import(entry):
+                    found.setdefault(entry.key, (entry, function))
+    if len(found) > MOST_HEADS:
+        return None
+    heads = [entry for entry, _ in found.values()]
+    return [*found.values(), *entries_from(info, heads, set(found))]
 
 
 def _is_import(entry: Entry) -> bool:
     """What C code only calls, which nothing has as its origin. A method's declaration stands in its class, and its definition refers
     to that."""
-    return entry.flag(c.AT_declaration) and entry.unit.language in _PLAIN_C
+    return entry.flag(c.AT_declaration) and entry.unit.language in PLAIN_C
 
 
 def entries_from(info: DebugInfo, heads: list[Entry], seen: set[tuple[int, int]]) -> Iterator[Found]:
@@ -56,34 +63,36 @@ def entries_from(info: DebugInfo, heads: list[Entry], seen: set[tuple[int, int]]
                 yield entry, function
 
 
-def _spellings(info: DebugInfo, name: bytes) -> list[bytes]:
-    """The name, and with template arguments as the compiler wrote them."""
+def _spellings(info: DebugInfo, name: bytes) -> list[bytes] | None:
+    """The name, and with template arguments as the compiler wrote them; None: too many."""
     found = {name: None}
-    if b"<" not in name:
-        strings = info.section(".debug_str")
-        position = strings.data.find(name + b"<")
-        while position >= 0 and len(found) < MOST_NAMES:
-            text = strings.text(position)
-            if b"::" not in text.split(b"<")[0]:
-                found[text] = None
-            position = strings.data.find(name + b"<", position + 1)
+    strings = info.section(".debug_str")
+    position = strings.find(name + b"<") if b"<" not in name else -1
+    while position >= 0:
+        text = strings.text(position)
+        if b"::" not in text.split(b"<")[0]:
+            found[text] = None
+        if len(found) > MOST_SPELLINGS:
+            return None
+        position = strings.find(name + b"<", position + 1)
     return list(found)
 
 
 def _called(unit: Unit, name: bytes) -> Iterator[Found]:
     """The functions of this very name (DW_AT_name)."""
-    tags = frozenset((c.TAG_subprogram,))
-    positions = None if _has_indexed_names(unit) else _name_places(unit, name)
-    if positions == []:
-        return
-    for entry, function in sweep(unit, tags, positions) if positions else _all(unit):
-        if entry.tag == c.TAG_subprogram and entry.raw_text(c.AT_name) == name:
+    places = name_places(unit, name)
+    for entry, function in sweep(unit, _SUBPROGRAM, places) if places else ():
+        if entry.raw_text(c.AT_name) == name:
             yield entry, function
 
 
-def _all(unit: Unit) -> Iterator[Found]:
-    """Declarations in types, too."""
-    return sweep(unit, frozenset((c.TAG_subprogram,)), range(unit.size_bytes))
+def named_in_scope(unit: Unit, name: bytes, tags: frozenset[int]) -> Iterator[tuple[Entry, str]]:
+    """Entries of these tags that are called so (DW_AT_name) in the scope of the file, its namespaces and classes, with what these put
+    before the name. Raises BinaryError."""
+    places = name_places(unit, name)
+    for entry, prefix in sweep_scope(unit, tags, places) if places else ():
+        if entry.raw_text(c.AT_name) == name:
+            yield entry, prefix
 
 
 def _has_indexed_names(unit: Unit) -> bool:
@@ -91,31 +100,35 @@ def _has_indexed_names(unit: Unit) -> bool:
     return unit.kind == "split" or unit.root.has(c.AT_str_offsets_base)
 
 
-def _name_places(unit: Unit, name: bytes) -> list[int]:
-    """Where in a unit something refers to the string, or has it in place."""
-    found = places_of(unit.data, name + b"\0")
+def name_places(unit: Unit, name: bytes) -> Sequence[int]:
+    """Where in a unit something refers to the string, or has it in place, ascending; all places where that cannot be searched."""
+    if _has_indexed_names(unit):
+        return range(unit.size_bytes)
+    data = unit.data
+    found = set(places_of(data, name + b"\0"))
     sections = [unit.info.section(".debug_str")]
     if unit.info.alternate is not None:
         sections.append(unit.info.alternate.section(".debug_str"))
     for section in sections:
-        position = section.data.find(name + b"\0")
-        while position >= 0:
-            found += places_of(unit.data, position.to_bytes(unit.offset_size, "little"))
-            position = section.data.find(name + b"\0", position + 1)
-    return sorted(set(found))
+        places = string_places(name, section)
+        if places is None:
+            return range(unit.size_bytes)
+        for place in places:
+            found.update(places_of(data, place.to_bytes(unit.offset_size, "little")))
+    return sorted(found)
 
 
 def _refers_across(info: DebugInfo) -> bool:
     """Whether origins may lie in other units: what link-time optimisation and dwz make."""
     if info.alternate is not None:
         return True
-    data = info.section(".debug_abbrev").data
-    return any(data.find(bytes((attribute, c.FORM_ref_addr))) >= 0 for attribute in _ORIGINS)
+    section = info.section(".debug_abbrev")
+    return _ACROSS.search(section.take(0, section.size)) is not None
 
 
 def _has_long_references(info: DebugInfo) -> bool:
     """Origins in the same unit are numbers of four bytes, which can be searched. All compilers write them so."""
-    return info.section(".debug_abbrev").data.find(bytes((c.AT_abstract_origin, c.FORM_ref4))) >= 0
+    return info.section(".debug_abbrev").find(bytes((c.AT_abstract_origin, c.FORM_ref4))) >= 0
 
 
 def _referring(info: DebugInfo, heads: list[Entry], across: bool) -> Iterator[Found]:
@@ -160,14 +173,14 @@ def _referring_across(info: DebugInfo, heads: list[Entry]) -> Iterator[Found]:
 
 def _places_in(info: DebugInfo, offsets: set[int]) -> dict[Unit, list[int]]:
     """Where in which unit one of these numbers stands."""
-    data = info.section(".debug_info").data
+    section = info.section(".debug_info")
     found: dict[Unit, set[int]] = {}
     for offset in offsets:
         needle = offset.to_bytes(4, "little")
-        position = data.find(needle)
+        position = section.find(needle)
         while position >= 0:
             unit = info.unit_with(position)
             if unit is not None:
                 found.setdefault(unit, set()).add(position - unit.offset)
-            position = data.find(needle, position + 1)
+            position = section.find(needle, position + 1)
     return {unit: sorted(places) for unit, places in found.items()}

@@ -132,7 +132,7 @@ class Calls:
         ]
 
     def _copy(self, entry: Entry, caller: Instance) -> Callee:
-        instance = instance_of(self.debug, entry, caller.function)
+        instance = instance_of(entry, caller.function)
         return Callee(instance.name, instance.symbol, instance.address, instance, ())
 
     def _described(self, caller: Instance) -> Iterator[tuple[Callee, int]]:
@@ -162,7 +162,7 @@ class Calls:
 
     def _at(self, address: int, symbol: bytes) -> Callee:
         entry = self.debug.functions.at(address)
-        instance = None if entry is None else instance_of(self.debug, entry, entry)
+        instance = None if entry is None else instance_of(entry, entry)
         if instance is not None and instance.address == address:
             return Callee(instance.name, instance.symbol, address, instance, ())
         return Callee(display_name(symbol), symbol.decode("utf-8", "surrogateescape"), address, None, ())
@@ -188,7 +188,7 @@ class Calls:
             return self._named(slot.encode("utf-8", "surrogateescape"))
         entry = self.debug.functions.at(goal)
         if entry is not None:
-            instance = instance_of(self.debug, entry, entry)
+            instance = instance_of(entry, entry)
             return (
                 Callee(instance.name, instance.symbol, goal, instance, ())
                 if instance.address == goal

@@ -151,7 +151,7 @@ def owner_of(debug: Debug, row: LineRow, function: Entry) -> list[Entry]:
     chain = copies_at(function, row.address)
     if len(chain) == 1:
         return chain
-    declared = [instance_of(debug, entry, function) for entry in chain]
+    declared = [instance_of(entry, function) for entry in chain]
     own = [(i.line, n) for n, i in enumerate(declared) if i.file == row.file and i.line <= row.line]
     return chain[: max(own)[1] + 1] if own else chain
 
@@ -183,7 +183,7 @@ def instances_at(file: FileTarget, pattern: str | int) -> tuple[Instance, ...]:
         function = debug.functions.at(pattern)
         if function is None:
             raise BinaryError(target.NoFunctionAtAddress(address=pattern, path=file.binary.path))
-        return (instance_of(debug, function, function),)
+        return (instance_of(function, function),)
     place = parse_place(pattern)
     found = instances_of(file, place) if place.file else find_instances(debug, place.function)
     if not found:

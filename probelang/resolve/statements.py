@@ -114,7 +114,7 @@ def _rows(
             function = debug.functions.at(row.address)
             chain = [] if function is None else owner_of(debug, row, function)
             if place.function != "*" or lines.behind is not None:
-                own = instance_of(debug, chain[-1], chain[0]) if chain else None
+                own = instance_of(chain[-1], chain[0]) if chain else None
                 if own is None or not test(own.name, own.symbol):
                     continue
                 if lines.behind is not None and own.line + lines.behind != row.line:
@@ -126,7 +126,7 @@ def _rows(
 def _candidate(file: FileTarget, debug: Debug, row: LineRow, chain: list[Entry]) -> Candidate:
     name, detail, code = "", SiteDetail(is_entry=False), None
     if chain:
-        own = instance_of(debug, chain[-1], chain[0])
+        own = instance_of(chain[-1], chain[0])
         name = own.name
         is_entry = not own.inlined and own.address == row.address
         detail = SiteDetail(own.offset, is_entry)
