@@ -49,15 +49,11 @@ class DamagedIndex(Exception):
 class Index:
     """Of one file's debug information."""
 
-    def __init__(self, connection: sqlite3.Connection, descriptor: int | None = None) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._descriptor = descriptor
 
     def close(self) -> None:
         self._connection.close()
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
 
     def named(self, last: str, matches: NameTest, in_file: FileTest | None = None) -> list[Row]:
         """Instances of functions whose last component, without template arguments, is `last`. Raises DamagedIndex."""
@@ -205,30 +201,36 @@ def _temporary(path: str) -> str | None:
 
 def _open(path: str) -> Index | None:
     """None for what is missing, not finished, of another format, or not ours."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    state = os.fstat(descriptor)
-    ours = state.st_uid == os.geteuid() and not state.st_mode & 0o022 and stat.S_ISREG(state.st_mode)
-    if not ours:
-        os.close(descriptor)
+    if not _is_ours(path):
         return None
     import sqlite3
 
-    # by the descriptor: what was looked at is what is opened
-    connection = sqlite3.connect(f"file:/proc/self/fd/{descriptor}?mode=ro&immutable=1", uri=True)
+    address = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    connection: sqlite3.Connection | None = None
     try:
+        connection = sqlite3.connect(f"file:{address}?mode=ro&immutable=1", uri=True)
         finished = connection.execute("SELECT format FROM finished").fetchone() == (FORMAT,)
     except sqlite3.DatabaseError:
         finished = False
-    if not finished:
-        connection.close()
-        os.close(descriptor)
+    if connection is None or not finished:
+        if connection is not None:
+            connection.close()
         return None
     with suppress(OSError):
-        os.utime(descriptor)  # the oldest is what has not been used for long
-    return Index(connection, descriptor)
+        os.utime(path)  # the oldest is what has not been used for long
+    return Index(connection)
+
+
+def _is_ours(path: str) -> bool:
+    """Nobody else can have put it there."""
+    try:
+        folder, file = os.stat(os.path.dirname(path)), os.lstat(path)
+    except OSError:
+        return False
+    user = os.geteuid()
+    if folder.st_uid != user or folder.st_mode & 0o002 or not stat.S_ISREG(file.st_mode):
+        return False
+    return file.st_uid == user and not file.st_mode & 0o022
 
 
 def _clean(folder: str, kept: str) -> None:

@@ -81,8 +81,11 @@ def _spellings(info: DebugInfo, name: bytes) -> list[bytes] | None:
 def _called(unit: Unit, name: bytes) -> Iterator[Found]:
     """The functions of this very name (DW_AT_name)."""
     places = name_places(unit, name)
+    # the strings of a split unit are in its own file, where spellings with template arguments were not looked for
+    start = name + b"<" if unit.kind == "split" else None
     for entry, function in sweep(unit, _SUBPROGRAM, places) if places else ():
-        if entry.raw_text(c.AT_name) == name:
+        text = entry.raw_text(c.AT_name)
+        if text == name or (start is not None and text.startswith(start)):
             yield entry, function
 
 

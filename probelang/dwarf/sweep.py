@@ -65,9 +65,8 @@ def sweep_scope(
 
 
 def prefix_of(parents: Sequence[Entry]) -> str:
-    return "".join(
-        f"{name}::" for parent in parents if parent.tag in OUTER and (name := parent.text(c.AT_name))
-    )
+    names = (parent.text(c.AT_name) for parent in parents if parent.tag in OUTER)
+    return "".join(f"{name}::" for name in names if name)
 
 
 class Prefixes:
@@ -83,9 +82,15 @@ class Prefixes:
         known = self._known.get(entry.unit)
         if known is None:
             found = _entries(entry.unit, frozenset((c.TAG_subprogram,)), None, _NO_NAMESPACES)
-            known = {e.position: prefix_of(parents) for e, parents in found if len(parents) > 1}
+            known = {e.position: _full_prefix(parents) for e, parents in found if len(parents) > 1}
             self._known[entry.unit] = known
         return known.get(entry.position, "")
+
+
+def _full_prefix(parents: Sequence[Entry]) -> str:
+    """As demanglers write it."""
+    names = (parent.text(c.AT_name) for parent in parents if parent.tag in OUTER)
+    return "".join(f"{name or '(anonymous namespace)'}::" for name in names)
 
 
 def _entries(
