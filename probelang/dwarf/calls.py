@@ -1,7 +1,7 @@
 """Calls of a function within its file, and what the debug information says of them.
 
-    references(binary, 0x1139)      ->   References(calls=(0x1166, 0x1180), jumps=())
-    call_site(function, 0x1166)     ->   Entry(TAG_call_site ...)
+    references(debug, function, 0x1139)  ->   References(calls=(0x1166, 0x1180), jumps=(), indirect=())
+    call_site(function, 0x1166)          ->   Entry(TAG_call_site ...)
 
 Callers are found in the code, not by name: a call instruction says what it calls, and the few functions that have one are all
 that is read. Sources: DWARF 5, section 3.4; Intel 64 manual, CALL; GNU extension DW_TAG_GNU_call_site.
@@ -13,16 +13,21 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from probelang.dwarf import constants as c
 from probelang.dwarf.binary import Binary
-from probelang.dwarf.entry import Entry
+from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.image import SHT_NOBITS
 from probelang.dwarf.plt import find_slots
+
+if TYPE_CHECKING:
+    from probelang.dwarf.files import Debug
 
 _CALL, _JUMP = 0xE8, 0xE9
 _FAR = re.compile(b"[\xe8\xe9]|\x0f[\x80-\x8f]", re.DOTALL)
 _REACH = 16 << 20  # bytes of code either side that are searched
+_LARGEST_UNIT = 4 << 20
 _MOST_ENTRIES = 1 << 20
 _BLOCKS = frozenset((c.TAG_lexical_block, c.TAG_inlined_subroutine, c.TAG_try_block, c.TAG_catch_block))
 _SITES = frozenset((c.TAG_call_site, c.TAG_GNU_call_site))
@@ -31,15 +36,34 @@ _PARAMETERS = frozenset((c.TAG_call_site_parameter, c.TAG_GNU_call_site_paramete
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Addresses behind the calls of a function, and behind the jumps to it."""
+    """Addresses behind the calls of a function, behind the jumps to it, and behind calls through pointers in the same unit."""
 
     calls: tuple[int, ...]
     jumps: tuple[int, ...]
+    indirect: tuple[int, ...]
 
 
-def references(binary: Binary, address: int, names: tuple[str, ...] = ()) -> References:
+def references(debug: Debug, function: Entry, address: int, names: tuple[str, ...] = ()) -> References:
     """Every direct call of the function at `address` and jump to it, in the same file; in a library also through the PLT slots of its
     `names`. And bytes that only look like one."""
+    found = debug.calls.get(address)
+    if found is None:
+        calls, jumps = _search(debug.binary, address, names)
+        found = debug.calls[address] = References(calls, jumps, tuple(_indirect(debug, function.unit)))
+    return found
+
+
+def _indirect(debug: Debug, unit: Unit) -> Iterator[int]:
+    if unit.size_bytes > _LARGEST_UNIT:
+        return
+    for entry in {row[2].key: row[2] for row in debug.functions.of(unit)}.values():
+        for site in call_sites(entry):
+            address = return_pc(site)
+            if address is not None and call_target(site) and not is_tail_call(site):
+                yield address
+
+
+def _search(binary: Binary, address: int, names: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     targets = {address}
     if binary.kind == "library" and names:
         targets |= {slot.address for slot in find_slots(binary) if slot.symbol in names}
@@ -55,7 +79,7 @@ def references(binary: Binary, address: int, names: tuple[str, ...] = ()) -> Ref
             for end, is_call in _far(data, low, targets):
                 (calls if is_call else jumps).append(end)
             jumps += _near(data, low, address)
-    return References(tuple(calls), tuple(jumps))
+    return tuple(calls), tuple(jumps)
 
 
 def _far(data: bytes, start: int, targets: set[int]) -> Iterator[tuple[int, bool]]:
@@ -136,6 +160,11 @@ def return_pc(site: Entry) -> int | None:
 
 def is_tail_call(site: Entry) -> bool:
     return site.flag(c.AT_call_tail_call) or site.flag(c.AT_GNU_tail_call)
+
+
+def call_target(site: Entry) -> bytes | None:
+    """The expression of what a call through a pointer calls."""
+    return site.expression(c.AT_call_target) or site.expression(c.AT_GNU_call_site_target)
 
 
 def call_site(function: Entry, address: int, jumped: bool = False) -> Entry | None:

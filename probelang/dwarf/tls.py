@@ -40,11 +40,13 @@ class TlsSegment:
 @dataclass(frozen=True, slots=True)
 class TlsRelocation:
     """What the loader writes at `place` of the image. "module": the number of this file's module; "offset": from the thread pointer
-    to `offset` of this file's block; "descriptor": a function, and the argument from which it computes the same."""
+    to `offset` of this file's block; "descriptor": a function, and the argument from which it computes the same. `exported`: of a symbol
+    that another file might define in the place of this one."""
 
     kind: Kind
     place: int
     offset: int
+    exported: bool
 
 
 def tls_segment(image: Image) -> TlsSegment | None:
@@ -72,7 +74,8 @@ def tls_relocations(image: Image) -> Iterator[TlsRelocation]:
         for place, info, addend in RELOCATION.iter_unpack(data):
             kind = _KINDS.get(info & 0xFFFFFFFF)
             if kind is not None and (value := _own_symbol(image, table, info >> 32)) is not None:
-                yield TlsRelocation(kind, place, value + (0 if kind == "module" else addend))
+                offset = value + (0 if kind == "module" else addend)
+                yield TlsRelocation(kind, place, offset, info >> 32 != 0)
 
 
 def _own_symbol(image: Image, table: dict[int, int], index: int) -> int | None:

@@ -4,13 +4,16 @@
     ->  return address == base + 0x1166 ? what the call site says of rdi, in main's frame : a soft error
 
 The compiler describes at each call what it passes, where the caller keeps that too. Which call it was is seen at run time: by
-the return address. Calls from other files, and those through pointers, are not known.
+the return address, and by the pointer where it was called through one. Calls from other files are not known, and calls through
+pointers only from the same unit.
 Source: DWARF 5, sections 2.5.1.7 (DW_OP_entry_value) and 3.4.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
+from itertools import islice
 
 from probelang.artifact.code import Call, Expr, Text, Type
 from probelang.dwarf import calls
@@ -21,22 +24,21 @@ from probelang.dwarf.leb import signed, unsigned
 from probelang.dwarf.types import origins
 from probelang.target import arithmetic as a
 from probelang.target.build import extract, number
-from probelang.target.expression import OPTIMISED_OUT, compile_value
+from probelang.target.expression import OPTIMISED_OUT, CallerNeeded, choose_location, compile_value
 from probelang.target.frame import SiteFrame, function_address
-from probelang.target.location import Unavailable
+from probelang.target.location import Computed, InMemory, InRegister, Location, Piece, Pieces, Unavailable
 from probelang.target.operators import load_size
+from probelang.target.stack import MOST_NODES, measure
 
-_MOST_CALLERS = (64, 8, 2)  # of the function, of its callers, of theirs
-_MOST_JUMPS, _MOST_FUNCTIONS = 3, 256
+_MOST_DEPTH, _MOST_JUMPS, _MOST_FUNCTIONS = 16, 3, 256
 OTHER_CALLER = b"value was optimised out for this caller"
-Choice = Callable[[SiteFrame, Entry], "Expr | None"]
-"""What a call site says, in the caller's frame; None where it says nothing."""
+Compile = Callable[[SiteFrame], Location]
 Path = tuple[int, ...]
 UNKNOWN: Path = (0,)
 
 
 def value_at_entry(frame: SiteFrame, expression: bytes) -> Expr:
-    """Raises Unavailable."""
+    """What an expression gave when the frame's function was entered. Raises CallerNeeded and Unavailable."""
     wanted = _register_of(expression)
     if wanted is None:
         raise Unavailable(OPTIMISED_OUT, optimised=True)
@@ -44,36 +46,36 @@ def value_at_entry(frame: SiteFrame, expression: bytes) -> Expr:
     if frame.callee is None and frame.pc == function_address(frame.scope.function):
         value = frame.register(register)
         return value if size is None else load_size(value, size, frame.at)
-
-    def choose(caller: SiteFrame, site: Entry) -> Expr | None:
-        for parameter in calls.parameters(site):
-            place = parameter.expression(c.AT_location)
-            if place is None or _register_of(place) != (register, None):
-                continue
-            read = calls.parameter_value if size is None else calls.parameter_data_value
-            described = read(parameter)
-            if described is None:
-                return None
-            value = compile_value(described, caller.in_unit(site.unit))
+    caller, site = _origin(frame)
+    for parameter in calls.parameters(site):
+        place = parameter.expression(c.AT_location)
+        if place is None or _register_of(place) != (register, None):
+            continue
+        read = calls.parameter_value if size is None else calls.parameter_data_value
+        described = read(parameter)
+        if described:
+            value = compile_value(described, caller)
             return value if size is None else extract(value, 8 * size, False)
-        return None
-
-    return _by_caller(frame, choose)
+    raise Unavailable(OPTIMISED_OUT, optimised=True)
 
 
 def value_of_parameter(frame: SiteFrame, entry: Entry) -> Expr:
     """Of one that the compiler took away (DW_OP_GNU_parameter_ref)."""
+    caller, site = _origin(frame)
     keys = {e.key for e in origins(entry)}
+    for parameter in calls.parameters(site):
+        meant, described = calls.parameter_entry(parameter), calls.parameter_value(parameter)
+        if meant is not None and described and keys & {e.key for e in origins(meant)}:
+            return compile_value(described, caller)
+    raise Unavailable(OPTIMISED_OUT, optimised=True)
 
-    def choose(caller: SiteFrame, site: Entry) -> Expr | None:
-        for parameter in calls.parameters(site):
-            meant = calls.parameter_entry(parameter)
-            described = calls.parameter_value(parameter)
-            if meant is not None and described and keys & {e.key for e in origins(meant)}:
-                return compile_value(described, caller.in_unit(site.unit))
-        return None
 
-    return _by_caller(frame, choose)
+def _origin(frame: SiteFrame) -> tuple[SiteFrame, Entry]:
+    """The caller, for descriptions in the unit of the call."""
+    if frame.origin is None:
+        raise CallerNeeded
+    caller, site = frame.origin
+    return caller.in_unit(site.unit), site
 
 
 def _register_of(expression: bytes) -> tuple[int, int | None] | None:
@@ -103,60 +105,90 @@ def _register_of(expression: bytes) -> tuple[int, int | None] | None:
 # ---------------------------------------------------------------------------------------------------- callers
 
 
-def _by_caller(frame: SiteFrame, choose: Choice) -> Expr:
-    if frame.origin is not None:
-        value = choose(*frame.origin)
-        if value is None:
-            raise Unavailable(OPTIMISED_OUT, optimised=True)
-        return value
+def by_caller(frame: SiteFrame, compile_in: Compile) -> Location:
+    """What `compile_in` makes of the frame for each call that may have led to it; which one did, the return address tells."""
     address = function_address(frame.scope.function)
-    if address is None or frame.depth >= len(_MOST_CALLERS) or len(tail_paths(frame, address, address)) != 0:
+    if address is None or frame.depth > _MOST_DEPTH or tail_paths(frame, address, address):
         raise Unavailable(OPTIMISED_OUT, optimised=True)
-    most = _MOST_CALLERS[frame.depth]
-    known: dict[int, Expr] = {}
-    for return_pc, path in _ways(frame, address):
-        value = _along(frame, return_pc, path, choose)
-        if value is not None:
-            known[return_pc] = value
-        if len(known) == most:
-            break
+    ways = list(islice(_ways(frame, address), frame.breadth))
+    known: dict[int, Location] = {}
+    room = MOST_NODES
+    for return_pc, path in ways:
+        try:
+            entered = _along(frame, return_pc, path, frame.breadth // len(ways))
+            if entered is not None:
+                found = _checked(entered, compile_in)
+                room -= _nodes(found)
+                if room < 0:
+                    break
+                known[return_pc] = found
+        except Unavailable:
+            pass
     if not known:
         raise Unavailable(OPTIMISED_OUT, optimised=True)
     going_on = a.binary("-", frame.return_address(), frame.base)
-    return _search(going_on, sorted(known.items()), frame.at)
+    return _search(going_on, sorted(known.items(), key=lambda row: row[0]), frame.at)
 
 
-def _search(address: Expr, known: list[tuple[int, Expr]], at: int) -> Expr:
+def _nodes(location: Location) -> int:
+    match location:
+        case InMemory(address=expr) | InRegister(value=expr) | Computed(value=expr):
+            return measure(expr)[0]
+        case Pieces(pieces=pieces):
+            return sum(_nodes(piece.location) for piece in pieces if piece.location is not None)
+        case _:
+            return 1
+
+
+def _search(address: Expr, known: list[tuple[int, Location]], at: int) -> Location:
     """Halving: 64 callers are told apart by 6 comparisons."""
     if len(known) == 1:
-        return_pc, value = known[0]
-        nothing = Call("error", (Text(OTHER_CALLER),), Type.LONG, at)
-        return a.choose(a.compare("==", address, number(return_pc)), value, nothing)
+        return_pc, found = known[0]
+        return choose_location(a.compare("==", address, number(return_pc)), found, _unknown(found, at))
     middle = len(known) // 2
     lower, upper = _search(address, known[:middle], at), _search(address, known[middle:], at)
-    return a.choose(a.compare("<", address, number(known[middle][0])), lower, upper)
+    return choose_location(a.compare("<", address, number(known[middle][0])), lower, upper)
 
 
-def _along(frame: SiteFrame, return_pc: int, path: Path, choose: Choice) -> Expr | None:
-    """What is passed by the call that returns to `return_pc` and comes here by the jumps of `path`, the first one first."""
-    # frames from the innermost outwards; then what is known of each from the outermost inwards
-    frames = [frame]
-    for end in (*reversed(path), return_pc):
-        outer = frames[-1].caller(end, jumped=end != return_pc)
-        if outer is None:
+def _unknown(location: Location, at: int) -> Location:
+    """A soft error, in the shape of a location."""
+    nothing = Call("error", (Text(OTHER_CALLER),), Type.LONG, at)
+    match location:
+        case InMemory():
+            return InMemory(nothing)
+        case Pieces(pieces=pieces):
+            return Pieces(
+                tuple(Piece(p.bits, p.location and _unknown(p.location, at), p.skip_bits) for p in pieces)
+            )
+        case _:
+            return Computed(nothing)
+
+
+def _checked(frame: SiteFrame, compile_in: Compile) -> Location:
+    """Of a frame whose origin is known: but through a pointer another function may have been called, that jumped here."""
+    assert frame.origin is not None
+    caller, site = frame.origin
+    found, target = compile_in(frame), calls.call_target(site)
+    if not target or caller.jumped:
+        return found
+    called = compile_value(target, caller.in_unit(site.unit))
+    own = frame.static_address(function_address(frame.scope.function) or 0)
+    return choose_location(a.compare("==", called, own), found, _unknown(found, frame.at))
+
+
+def _along(frame: SiteFrame, return_pc: int, path: Path, breadth: int) -> SiteFrame | None:
+    """The frame as one that was entered by the call that returns to `return_pc`, and then by the jumps of `path`, the first one first.
+    None where no debug information tells of these."""
+    frames = [copy(frame)]
+    for i, end in enumerate((*reversed(path), return_pc)):
+        outer = frames[-1].caller(end, jumped=i < len(path))
+        site = None if outer is None else calls.call_site(outer.scope.function, end, outer.jumped)
+        if outer is None or site is None:
             return None
+        outer.breadth = breadth
+        frames[-1].origin = outer, site
         frames.append(outer)
-    sites = [calls.call_site(f.scope.function, f.pc, f.jumped) for f in frames[1:]]
-    if any(site is None for site in sites):
-        return None
-    for inner, outer, site in zip(frames[-2:0:-1], frames[:1:-1], sites[:0:-1], strict=True):
-        if site is not None:
-            inner.origin = outer, site
-    caller, site = frames[1], sites[0]
-    try:
-        return None if site is None else choose(caller, site)
-    except Unavailable:
-        return None
+    return frames[0]
 
 
 def _ways(frame: SiteFrame, address: int) -> Iterator[tuple[int, Path]]:
@@ -168,16 +200,22 @@ def _ways(frame: SiteFrame, address: int) -> Iterator[tuple[int, Path]]:
         paths = [()] if entered == address else tail_paths(frame, entered, address)
         if len(paths) != 1 or UNKNOWN in paths:
             continue
-        found = calls.references(frame.binary, entered, _names(function))
-        yield from ((return_pc, paths[0]) for return_pc in found.calls)
+        found = calls.references(frame.debug, function, entered, _names(function))
+        direct = found.calls if paths[0] else (*found.calls, *found.indirect)
+        yield from ((return_pc, paths[0]) for return_pc in direct)
         for end in found.jumps if jumps < _MOST_JUMPS else ():
             outer = frame.debug.functions.at(end - 1)
             start = None if outer is None else function_address(outer)
             if outer is None or start is None or start in seen or len(seen) > _MOST_FUNCTIONS:
                 continue
-            if calls.call_site(outer, end, jumped=True) is not None:
+            if _describes_jumps(outer) and calls.call_site(outer, end, jumped=True) is not None:
                 seen.add(start)
                 waiting.append((outer, start, jumps + 1))
+
+
+def _describes_jumps(function: Entry) -> bool:
+    """LLVM describes what a jump passes by registers that have been restored by then."""
+    return function.unit.producer.startswith("GNU ")
 
 
 def tail_paths(frame: SiteFrame, start: int, target: int) -> list[Path]:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from probelang.target.frame import SiteFrame
 
 OPTIMISED_OUT = "it was optimised out"
+_DEPENDS = "where it is depends on what the program did before"
 _MOST_STEPS, _MOST_FORKS, _MOST_CALLS = 10_000, 16, 16
 _CONSTANTS = {
     op.const1u: (1, False), op.const1s: (1, True), op.const2u: (2, False), op.const2s: (2, True),
@@ -56,18 +57,33 @@ _SAME = {  # what GNU called it before it was standard
 }  # fmt: skip
 
 
+class CallerNeeded(Exception):
+    """Raised by a frame that is asked what its caller passed, and does not know which call that was."""
+
+
 def compile_location(expression: bytes, frame: SiteFrame) -> Location:
     """Where the described object is. Raises Unavailable; BinaryError for what is no expression."""
-    machine = _Machine(frame)
-    return machine.run(_State((_Text(expression, frame.unit),), Stack()))
+    return _compile(expression, frame, ())
 
 
 def compile_value(expression: bytes, frame: SiteFrame, *pushed: Expr) -> Expr:
     """What an expression leaves on the stack, which begins with `pushed`: rows of unwind information, values at call sites."""
-    stack = Stack()
-    for expr in pushed:
-        stack.push_leaf(expr)
-    return plain_value(_Machine(frame).run(_State((_Text(expression, frame.unit),), stack)))
+    return plain_value(_compile(expression, frame, pushed))
+
+
+def _compile(expression: bytes, frame: SiteFrame, pushed: tuple[Expr, ...]) -> Location:
+    def run(frame: SiteFrame) -> Location:
+        stack = Stack()
+        for expr in pushed:
+            stack.push_leaf(expr)
+        return _Machine(frame).run(_State((_Text(expression, frame.unit),), stack))
+
+    try:
+        return run(frame)
+    except CallerNeeded:
+        from probelang.target.callers import by_caller
+
+        return by_caller(frame, run)
 
 
 def location_at(entry: Entry, address: int, attribute: int = c.AT_location) -> bytes | None:
@@ -188,7 +204,7 @@ class _Machine:
             raise Unavailable("its description has too many branches")
         taken = state.fork()
         taken.texts[-1].position = target
-        return _choose(condition, self._run(taken), self._run(state))
+        return choose_location(condition, self._run(taken), self._run(state))
 
     # ------------------------------------------------------------------------------------------- operations
 
@@ -392,7 +408,8 @@ def _result(state: _State) -> Location:
     return InMemory(state.stack.pop().expr)
 
 
-def _choose(condition: Expr, then: Location, otherwise: Location) -> Location:
+def choose_location(condition: Expr, then: Location, otherwise: Location) -> Location:
+    """Raises Unavailable where the two have nothing in common."""
     if then == otherwise:
         return then
     match then, otherwise:
@@ -400,8 +417,22 @@ def _choose(condition: Expr, then: Location, otherwise: Location) -> Location:
             return InMemory(a.choose(condition, left, right))
         case ((InRegister() | Computed() | Constant()), (InRegister() | Computed() | Constant())):
             return Computed(a.choose(condition, plain_value(then), plain_value(otherwise)))
+        case Pieces(pieces=left_pieces), Pieces(pieces=right_pieces) if len(left_pieces) == len(right_pieces):
+            return Pieces(
+                tuple(_choose_piece(condition, p, q) for p, q in zip(left_pieces, right_pieces, strict=True))
+            )
         case _:
-            raise Unavailable("where it is depends on what the program did before")
+            raise Unavailable(_DEPENDS)
+
+
+def _choose_piece(condition: Expr, then: Piece, otherwise: Piece) -> Piece:
+    if then.location is None and otherwise.location is None and then.bits == otherwise.bits:
+        return then
+    if (then.bits, then.skip_bits) != (otherwise.bits, otherwise.skip_bits) or not (
+        then.location and otherwise.location
+    ):
+        raise Unavailable(_DEPENDS)
+    return Piece(then.bits, choose_location(condition, then.location, otherwise.location), then.skip_bits)
 
 
 def _width(unit: Unit) -> int:

@@ -47,13 +47,14 @@ from probelang.target.expression import (
 from probelang.target.location import InMemory, Unavailable
 
 _X87 = "it is in a floating point register, which probes cannot read"
+MOST_CALLERS = 64
 _NO_ROW = "its file says nothing about the stack at this address"
 
 
 class SiteFrame:
     """`pc`: an address of the image. `base`: the run-time address of image address 0. `at`: the place in the script, for faults.
     `place`: the address that ranges and rows are looked up by. `callee`: the frame below, and whether this one `jumped` into it, which
-    leaves nothing of it on the stack. `origin`: the caller and the call that led here, where they are known; else the run tells."""
+    leaves nothing of it on the stack. `depth`: how many frames are below; `breadth`: how many callers may be told apart. `origin`: the caller and the call that led here, where they are known; else the run tells."""
 
     def __init__(self, binary: Binary, debug: Debug, scope: Scope, pc: int, base: Expr, at: int = 0) -> None:
         self.binary = binary
@@ -68,6 +69,7 @@ class SiteFrame:
         self.jumped = False
         self.origin: tuple[SiteFrame, Entry] | None = None
         self.depth = 0
+        self.breadth = MOST_CALLERS
         self._object: Expr | None = None
 
     def of_object(self, address: Expr) -> SiteFrame:

@@ -18,6 +18,7 @@ from probelang.target.build import add, load, number, plus, register
 from probelang.target.location import Unavailable
 
 _DTV = 8  # in tcbhead_t; musl has its own at the same place
+_PREFERRED = ("offset", "module", "descriptor")
 _NO_BLOCK = b"this thread has not used the variable yet"
 
 
@@ -28,9 +29,7 @@ def tls_address(binary: Binary, base: Expr, offset: Expr, at: int) -> Expr:
         raise Unavailable("its file has no thread-local storage")
     if binary.kind != "library":
         return add(plus(register("fs_base"), -_program_block(segment)), offset)
-    found = sorted(
-        tls_relocations(binary.image), key=lambda r: ("offset", "module", "descriptor").index(r.kind)
-    )
+    found = sorted(tls_relocations(binary.image), key=lambda r: (r.exported, _PREFERRED.index(r.kind)))
     if not found:
         raise Unavailable("nothing in its file tells where the library's thread-local storage is")
     return add(_block(binary, base, found[0], at), offset)

@@ -212,7 +212,7 @@ class Machine:
         self.offsets = dwarf.offsets
         named = {".debug_info": info, ".debug_abbrev": abbreviations, ".debug_frame": debug_frame(frame_code)}
         source = Sections({**named, **(sections or {})})
-        image = Image("made-up", b"", ET_DYN, 0, (), (), None, False, ())
+        image = Image("made-up", bytes(64), ET_DYN, 0, (), (), None, False, ())
         binary = Binary(image, "", "pie", (), False, False, False)
         read = DebugInfo(source)
         debug = Debug(binary, read, Types(read), Functions(read))
