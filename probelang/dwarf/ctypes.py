@@ -79,13 +79,15 @@ class Member:
 @dataclass(frozen=True, slots=True, eq=False)
 class Struct:
     """`kind` of C; classes are "class". `name` "" for an anonymous one; C++ names carry their namespaces. `members` in order, base
-    classes first. `declared`: no definition was found; then there are no members."""
+    classes first. `declared`: no definition was found; then there are no members. `passing`: how functions take one by value: as the ABI says of
+    its members, by its address (it has a copy constructor or a destructor), or the file does not say."""
 
     kind: Literal["struct", "class", "union"]
     name: str
     size_bytes: int
     fields: Lazy[tuple[Member, ...]]
     declared: bool = False
+    passing: Literal["value", "reference", "unknown"] = "value"
 
     @property
     def members(self) -> tuple[Member, ...]:

@@ -8,6 +8,7 @@ Source: DWARF 5, chapter 5. What is damaged or unknown is `Void`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Literal
@@ -38,6 +39,7 @@ _ENCODINGS: dict[int, Encoding] = {
     c.ATE_signed: "signed", c.ATE_signed_char: "signed char", c.ATE_unsigned: "unsigned",
     c.ATE_unsigned_char: "unsigned char", c.ATE_UTF: "utf", c.ATE_UCS: "utf", c.ATE_ASCII: "unsigned char",
 }  # fmt: skip
+_ARITHMETIC = re.compile(r"\b(?:unsigned|signed|long|short|int)(?: (?:unsigned|signed|long|short|int))*\b")
 _KEYWORDS = {
     c.TAG_const_type: "const", c.TAG_volatile_type: "volatile", c.TAG_restrict_type: "restrict",
     c.TAG_atomic_type: "_Atomic",
@@ -127,7 +129,7 @@ class Types:
         name = self.qualified_name(entry)
         declared = entry.flag(c.AT_declaration)
         fields = Lazy(partial(self._members, entry), entry.key)
-        return Struct(kind, name, _size(entry), fields, declared)
+        return Struct(kind, name, _size(entry), fields, declared, _passing(entry))
 
     def _members(self, entry: Entry) -> tuple[Member, ...]:
         return tuple(self._each_member(entry))
@@ -220,7 +222,9 @@ class Types:
 
     def find(self, name: str) -> CType | None:
         """A type by its name: `list`, `struct list`, `unsigned int`, `ns::cls`, with any number of `*` behind it."""
-        text = " ".join(name.replace("*", " * ").split())
+        # a `*` between `<` and `>` belongs to the name
+        head, angle, tail = name.rpartition(">")
+        text = " ".join((head + angle + tail.replace("*", " * ")).split())
         if text not in self._found:
             self._found[text] = self._find(text)
         return self._found[text]
@@ -231,16 +235,17 @@ class Types:
             return None if target is None else Pointer(8, Lazy(partial(_same, target)))
         if text == "void":
             return Void()
-        words = [w for w in text.split(" ") if w not in ("const", "volatile", "restrict")]
+        plain, angle, arguments = text.partition("<")
+        words = [w for w in plain.split(" ") if w not in ("const", "volatile", "restrict")]
         tags: set[int] | frozenset[int] = _NAMED
         if words and words[0] in _WORDS:
             tags = _WORDS[words.pop(0)]
-        found = self._named(" ".join(words), tags)
-        if found is None and words:
-            found = next(
-                (f for f in (self._named(n, tags) for n in _spellings(words)) if f is not None), None
-            )
-        return None if found is None else self.read(found)
+        others = [f"{' '.join(words)}<{_respelled(arguments)}"] if angle else _spellings(words) if words else []
+        for spelling in (" ".join(words) + angle + arguments, *others):
+            found = self._named(spelling, tags)
+            if found is not None:
+                return self.read(found)
+        return None
 
     def _named(self, name: str, tags: set[int] | frozenset[int]) -> Entry | None:
         """A definition; where there is none, a declaration."""
@@ -266,6 +271,16 @@ class Types:
 
 
 _PLAIN_C = frozenset((0x1, 0x2, 0xC, 0x1D, 0x8001))  # C89, C, C99, C11, assembler
+
+
+_CC_PASS_BY_REFERENCE, _CC_PASS_BY_VALUE = 4, 5
+
+
+def _passing(entry: Entry) -> Literal["value", "reference", "unknown"]:
+    convention = entry.number(c.AT_calling_convention)
+    if convention == _CC_PASS_BY_REFERENCE:
+        return "reference"
+    return "value" if convention == _CC_PASS_BY_VALUE or entry.unit.language in _PLAIN_C else "unknown"
 
 
 def origins(entry: Entry) -> Iterator[Entry]:
@@ -343,6 +358,11 @@ def _last_component(name: str) -> str:
         if depth == 0 and name[i - 1 : i + 1] == "::":
             return name[i + 1 :]
     return name
+
+
+def _respelled(arguments: str) -> str:
+    """Arguments of a template as gcc writes them: `unsigned long, 4>` as `long unsigned int, 4>`."""
+    return _ARITHMETIC.sub(lambda run: (_spellings(run[0].split()) or [run[0]])[0], arguments)
 
 
 def _spellings(words: list[str]) -> list[str]:

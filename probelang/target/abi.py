@@ -24,6 +24,7 @@ ARGUMENTS = tuple((name, number_of(name)) for name in ("rdi", "rsi", "rdx", "rcx
 """Names with the numbers that DWARF gives them."""
 RESULTS = tuple((name, number_of(name)) for name in ("rax", "rdx"))
 VECTOR = "it is in a vector register, which probes in the kernel cannot read"
+UNSURE = "the code has not stored it yet, and its file does not say where objects of a class are passed"
 _MOST_FIELDS = 64
 
 
@@ -69,7 +70,12 @@ def _scalars(ctype: CType, offset: int) -> Iterator[tuple[int, Class]]:
 
 def result_location(ctype: CType) -> Location:
     """Of a function's result, where it has returned. Raises Unavailable."""
+    plain = bare(ctype)
     classes = classify(ctype)
+    if isinstance(plain, Struct) and plain.passing != "value":
+        if plain.passing == "reference" or classes == ("memory",):
+            return InMemory(register("rax"))
+        raise Unavailable("its file does not say how objects of its class are returned")
     if classes == ("memory",):
         if isinstance(bare(ctype), Struct):
             return InMemory(register("rax"))  # where the caller wanted it, which the function returns
@@ -80,15 +86,31 @@ def result_location(ctype: CType) -> Location:
     return places[0] if len(places) == 1 else Pieces(tuple(Piece(64, place) for place in places))
 
 
-def argument_locations(types: tuple[CType, ...], result: CType | None) -> tuple[Location | None, ...]:
-    """Of a function's parameters at its first instruction; None for what is on the stack or in vector registers."""
+def argument_locations(
+    types: tuple[CType, ...], result: CType | None
+) -> tuple[Location | Unavailable | None, ...]:
+    """Of a function's parameters at its first instruction; None for what is on the stack."""
     free = list(ARGUMENTS)
-    if result is not None and isinstance(bare(result), Struct) and classify(result) == ("memory",):
-        del free[0]  # the address of the result
-    found: list[Location | None] = []
-    for ctype in types:
+    returned = None if result is None else bare(result)
+    if isinstance(returned, Struct):
+        if returned.passing == "unknown":
+            return (Unavailable(UNSURE),) * len(types)
+        if returned.passing == "reference" or classify(returned) == ("memory",):
+            del free[0]  # the address of the result
+    found: list[Location | Unavailable | None] = []
+    for i, ctype in enumerate(types):
+        plain = bare(ctype)
+        if isinstance(plain, Struct) and plain.passing == "unknown":
+            return (*found, *(Unavailable(UNSURE),) * (len(types) - i))
+        if isinstance(plain, Struct) and plain.passing == "reference":
+            found.append(InMemory(register(free.pop(0)[0])) if free else None)
+            continue
         classes = classify(ctype)
-        if any(k != "integer" for k in classes) or len(classes) > len(free):
+        if "sse" in classes:
+            found.append(Unavailable(VECTOR))
+            del free[: classes.count("integer")]
+            continue
+        if classes == ("memory",) or len(classes) > len(free):
             found.append(None)
             continue
         taken, free = free[: len(classes)], free[len(classes) :]

@@ -26,7 +26,7 @@ from probelang.dwarf.types import own_name
 from probelang.target.abi import argument_locations, result_location
 from probelang.target.build import here, number, plus, register
 from probelang.target.debuginfo import debug_of
-from probelang.target.expression import OPTIMISED_OUT, compile_location
+from probelang.target.expression import OPTIMISED_OUT, compile_location, compile_value
 from probelang.target.frame import SiteFrame
 from probelang.target.location import Computed, Constant, InMemory, Location, Unavailable
 from probelang.target.mistake import TargetMistake
@@ -122,10 +122,7 @@ class TargetSite:
                 return False
         except TargetMistake:
             return False  # without debug information nothing is read
-        known = self.scope.variables().values()
-        return any(v.kind == "parameter" and v.everywhere for v in known) and all(
-            v.everywhere or v.gone or v.location(self.place.address) is None for v in known
-        )
+        return any(v.kind == "parameter" and v.everywhere for v in self.scope.variables().values())
 
     def frame(self, at: int = 0) -> SiteFrame:
         """`at`: the place in the script that reads, for errors at run time."""
@@ -165,14 +162,17 @@ class TargetSite:
         return variables.UnknownVariable(name=f"${name}", function=function, similar=near, available=known)
 
     def _elsewhere(self, name: str, source: str = "") -> Variable | None:
-        """A global that some unit of the file defines."""
+        """A global that some unit of the file defines; one of which nothing is left where no other has it."""
         raw = name.rpartition("::")[2].encode("utf-8", "surrogateescape")
+        gone: Variable | None = None
         for unit in self.debug.info.units_naming(raw):
             if not source or is_source(unit, source):
                 found = find_global(self.debug.types, unit, name)
                 if found is not None and not found.declared:
-                    return found
-        return None
+                    if not found.gone:
+                        return found
+                    gone = gone or found
+        return gone
 
     def object(self, variable: Variable, at: int = 0) -> Object:
         ctype = variable.type.get()
@@ -210,7 +210,10 @@ class TargetSite:
         types = tuple(v.type.get() for v in parameters)
         result = self.scope.result() if self.scope.has_result() else None
         places = dict(zip((v.name for v in parameters), argument_locations(types, result), strict=True))
-        return places.get(variable.name)
+        found = places.get(variable.name)
+        if isinstance(found, Unavailable):
+            raise found
+        return found
 
     def nearest_point(self, name: str) -> str:
         """The probe point nearest to the site at which a variable lives that is not readable here; empty for none."""
@@ -298,10 +301,8 @@ class Reader:
     def member_location(self, expression: bytes, owner_address: Expr) -> Expr:
         if self.site is None:
             raise Unavailable("its place in the object is found only where the program was hit")
-        found = compile_location(expression, self.site.frame(self.at).of_object(owner_address))
-        if not isinstance(found, InMemory):
-            raise Unavailable("its place in the object cannot be computed")
-        return found.address
+        # the owner's address is on the stack already (DWARF 5, 5.7.6)
+        return compile_value(expression, self.site.frame(self.at).of_object(owner_address), owner_address)
 
     def complete(self, struct: Struct) -> Struct:
         return self.types.complete(struct)
@@ -313,4 +314,4 @@ class Reader:
 
 def _has_address(variable: Variable) -> bool:
     found = variable.location(0) if variable.everywhere else None
-    return bool(found) and found[:1] in (bytes((_OP_ADDR,)), bytes((_OP_ADDRX,)))
+    return found is not None and found[:1] in (bytes((_OP_ADDR,)), bytes((_OP_ADDRX,)))
