@@ -29,7 +29,7 @@ from probelang.artifact.code import (
 from probelang.artifact.formats import merge_text
 from probelang.dwarf.ctypes import Array, Base, Enum, Member, Pointer, Struct, bare
 from probelang.target.location import InMemory, PointerTo, Unavailable
-from probelang.target.members import inside, member_object
+from probelang.target.members import inside, member, member_object
 from probelang.target.mistake import TargetMistake
 from probelang.target.values import (
     Object,
@@ -49,6 +49,13 @@ _MOST_ITEMS = 256  # values, and structs and arrays without any
 _DEEPEST = 16  # damaged files have structs inside themselves
 _UNREADABLE = Text(b"??")
 _SIGNED = ("signed", "signed char")
+# how the strings of other languages begin their names, and where their bytes and their length are
+_TEXTS = (
+    ("std::__cxx11::basic_string<char", ("_M_dataplus", "_M_p"), ("_M_string_length",)),
+    ("&str", ("data_ptr",), ("length",)),
+    ("alloc::string::String", ("vec", "buf", "inner", "ptr", "pointer", "pointer"), ("vec", "len")),
+    ("string", ("str",), ("len",)),  # of Go
+)
 
 
 def pretty(obj: Object, depth: int, around: Surroundings) -> Expr:
@@ -242,10 +249,32 @@ class _Writer:
     def full(self) -> bool:
         return self.values >= MOST_VALUES or self.items >= _MOST_ITEMS
 
+    def characters(self, obj: Object, plain: Struct) -> Expr | None:
+        """What is in a string of C++, Rust or Go."""
+        for name, start, length in _TEXTS:
+            if plain.name.startswith(name):
+                try:
+                    first, size = (value(self.along(obj, path), self.around) for path in (start, length))
+                except (Unavailable, TargetMistake):
+                    return None
+                return Call("user_string_n_quoted", (first, size), Type.STRING, self.around.at)
+        return None
+
+    def along(self, obj: Object, path: tuple[str, ...]) -> Object:
+        for name in path:
+            obj = member(obj, name, self.around)
+        return obj
+
     def struct(self, obj: Object, plain: Struct, level: int) -> None:
-        if self.hidden(level):
+        text = self.characters(obj, plain)
+        if text is not None:
+            self.argument(Piece("s"), text)
+        elif self.hidden(level):
             self.text("{...}")
-            return
+        else:
+            self.braces(obj, plain, level)
+
+    def braces(self, obj: Object, plain: Struct, level: int) -> None:
         self.text("{")
         for number_, (name, found) in enumerate(self.members(obj, plain, level)):
             self.text(", " if number_ else "")

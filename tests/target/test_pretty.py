@@ -122,6 +122,26 @@ def test_base_classes_stand_beside_the_members(tmp_path: Path) -> None:
             assert shown(cpp, name) == "{.base=1, .middle=2, .own=3, .ref=7}"
 
 
+STRINGS = r"""
+#include <string>
+struct holder { std::string a; int x; };
+holder h = { "short", 1 };
+std::string text = "a text that is too long to lie in the object itself", empty, *pointer = &text, &alias = text;
+"""
+
+
+def test_a_string_of_cpp_is_text(tmp_path: Path) -> None:
+    with Sample(tmp_path, "strings", STRINGS, [], compiler="g++") as cpp:
+        text = '"a text that is too long to lie in the object itself"'
+        assert [shown(cpp, name) for name in ("text", "pointer", "alias", "empty")] == [
+            text,
+            text,
+            text,
+            '""',
+        ]
+        assert shown(cpp, "h") == '{.a="short", .x=1}'
+
+
 # ------------------------------------------------------------------------------------------------ listings
 
 
