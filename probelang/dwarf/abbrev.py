@@ -83,6 +83,8 @@ class Abbreviations(dict[int, Abbreviation]):
                 self[number] = _abbreviation(tag, has_children, attributes, self._facts)
                 self._position = position
                 return number
+            if attribute == c.AT_MIPS_linkage_name:  # how it was called before DWARF 4
+                attribute = c.AT_linkage_name
             constant = 0
             if form == c.FORM_implicit_const:
                 constant, position = signed(data, position)

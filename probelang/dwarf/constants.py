@@ -222,6 +222,7 @@ AT_export_symbols = 0x89
 AT_deleted = 0x8A
 AT_defaulted = 0x8B
 AT_loclists_base = 0x8C
+AT_MIPS_linkage_name = 0x2007
 AT_GNU_vector = 0x2107
 AT_GNU_odr_signature = 0x210F
 AT_GNU_template_name = 0x2110

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
-from probelang.diag.target import MissingDebugFile
+from probelang.diag.deferred import target
 from probelang.dwarf.advice import debug_advice
 from probelang.dwarf.binary import Binary
 from probelang.dwarf.compression import Budget, open_section
@@ -52,9 +52,13 @@ class DebugFile:
             self._sections[name] = open_section(self.image, name, self._budget)
         return self._sections[name] or b""
 
-    @cached_property
+    @property
     def alternate(self) -> DebugFile | None:
         """What dwz moved out of this file and others. Raises BinaryError when there is such a file, but not here."""
+        return self._alternate
+
+    @cached_property
+    def _alternate(self) -> DebugFile | None:
         name, identity = self._alternate_link()
         if not name and not identity:
             return None
@@ -62,7 +66,7 @@ class DebugFile:
             image = _readable(path)
             if image is not None and identity in ("", build_id(image), _checksum(image)):
                 return DebugFile(image, path, self._folder)
-        raise BinaryError(MissingDebugFile(path=self.path, part=name or identity))
+        raise BinaryError(target.MissingDebugFile(path=self.path, part=name or identity))
 
     def _alternate_link(self) -> tuple[str, str]:
         """Its name, and its build-id or checksum."""

@@ -165,6 +165,10 @@ class DebugInfo:
         units += read_units(self, self.section(".debug_types"), types=True, split=bool(self._suffix))
         return {u.signature: u for u in units}
 
+    @property
+    def type_units(self) -> list[Unit]:
+        return list(self._type_units.values())
+
     def type_entry(self, signature: int) -> Entry | None:
         """The type of a type unit (DW_FORM_ref_sig8)."""
         unit = self._type_units.get(signature)
@@ -181,7 +185,7 @@ class DebugInfo:
         return None if unit is None else unit.entry(unit.type_offset)
 
     def _type_unit_of(self, source: PackageUnit) -> Unit | None:
-        return next(iter(DebugInfo(source, self._suffix, self._main)._type_units.values()), None)
+        return next(iter(DebugInfo(source, self._suffix, self._main).type_units), None)
 
     def split(self, unit: Unit) -> Unit | None:
         """The unit with the entries that a skeleton stands for; None where it is no skeleton, or the file is missing."""
@@ -237,15 +241,15 @@ class DebugInfo:
         return tuple(units)
 
     def _types_naming(self, name: bytes, units: list[Unit]) -> list[Unit]:
-        """Type units that are not in .debug_info: before DWARF 5, and those of split files."""
-        found = [unit for unit in self._type_units.values() if unit.section.name == ".debug_types"]
+        """Type units of split files."""
+        found: list[Unit] = []
         packages: dict[Package, DebugInfo] = {}
         for unit in units:
             info = unit.info
             if info is not self and isinstance(info._source, PackageUnit):
                 packages.setdefault(info._source.package, info)
             elif info is not self:
-                found += info._type_units.values()
+                found += info.type_units
         for package, info in packages.items():
             found += [
                 one
