@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from probelang import syntax
 from probelang.check.objects import NotAnObject, Walk
-from probelang.diag import variables
+from probelang.diag.deferred import variables
 from probelang.target.location import Unavailable
 from probelang.target.mistake import TargetMistake
 from probelang.target.site import Kind

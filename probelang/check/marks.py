@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from probelang.diag import variables
+from probelang.diag.deferred import variables
 from probelang.resolved import Mark
 from probelang.target.location import Unavailable
 from probelang.target.mistake import TargetMistake

@@ -17,7 +17,8 @@ from typing import Protocol, TypeAlias
 from probelang import syntax
 from probelang.artifact.code import Expr, Local, Number, Type
 from probelang.check.scope import Body, FunctionUse, Scope, SiteContext
-from probelang.diag import Diagnostic, respan, variables
+from probelang.diag import Diagnostic, respan
+from probelang.diag.deferred import variables
 from probelang.dwarf.ctypes import Array, CType, Enum, Lazy, Pointer, Struct, bare
 from probelang.target.location import Computed, InMemory, Unavailable
 from probelang.target.members import member

@@ -3,6 +3,10 @@
 Making a dataclass takes Python half a millisecond, and a correct script needs none of the many that say what is
 wrong with it. So a phase writes
 
+    from probelang.diag.deferred import names
+
+or, of a module that is not listed here,
+
     if TYPE_CHECKING:
         from probelang.diag import syntax as mistakes
     else:
@@ -12,6 +16,9 @@ wrong with it. So a phase writes
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+__all__ = ["Deferred", "marks", "names", "places", "target", "variables"]
 
 
 class Deferred:
@@ -24,3 +31,13 @@ class Deferred:
         value: object = getattr(import_module(self._name), attribute)
         setattr(self, attribute, value)
         return value
+
+
+if TYPE_CHECKING:
+    from probelang.diag import marks, names, places, target, variables
+else:
+    marks = Deferred("probelang.diag.marks")
+    names = Deferred("probelang.diag.names")
+    places = Deferred("probelang.diag.places")
+    target = Deferred("probelang.diag.target")
+    variables = Deferred("probelang.diag.variables")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from probelang.diag.target import NotProbeable
+from probelang.diag.deferred import target
 from probelang.dwarf.image import (
     ET_EXEC,
     SHT_DYNSYM,
@@ -81,7 +81,7 @@ def open_binary(path: str, debug_folder: str = DEBUG_FOLDER) -> Binary:
     image = read_image(path)
     text = image.section(".text")
     if text is not None and text.type == SHT_NOBITS:
-        raise BinaryError(NotProbeable(path=path, kind="a file of debug information"))
+        raise BinaryError(target.NotProbeable(path=path, kind="a file of debug information"))
     identity = build_id(image)
     tables, stripped = _tables(image, identity, debug_folder)
     go = any(s.name in GO_SECTIONS for s in image.sections)

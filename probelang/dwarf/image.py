@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from probelang.diag import Diagnostic
-from probelang.diag.target import CorruptFile, FileUnreadable, NotElf, NotProbeable, WrongArchitecture
+from probelang.diag.deferred import target
 
 Bytes: TypeAlias = "mmap.mmap | bytes"
 
@@ -127,7 +127,7 @@ class Image:
 
 
 def corrupt(path: str, part: str, reason: str) -> BinaryError:
-    return BinaryError(CorruptFile(path=path, part=part, reason=reason))
+    return BinaryError(target.CorruptFile(path=path, part=part, reason=reason))
 
 
 def map_file(path: str) -> mmap.mmap:
@@ -136,17 +136,17 @@ def map_file(path: str) -> mmap.mmap:
         # O_NONBLOCK: opening a FIFO must not hang
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise BinaryError(FileUnreadable(path=path, reason=str(error.strerror).lower())) from None
+        raise BinaryError(target.FileUnreadable(path=path, reason=str(error.strerror).lower())) from None
     except ValueError:  # a NUL in the name
-        raise BinaryError(FileUnreadable(path=path, reason="not a file name")) from None
+        raise BinaryError(target.FileUnreadable(path=path, reason="not a file name")) from None
     try:
         # shared: into a private mapping the kernel would put the breakpoints of every session that probes this file
         # (kernel/events/uprobes.c, valid_vma), and we would decode those instead of the file's instructions
         return mmap.mmap(descriptor, 0, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED)
     except (OSError, ValueError) as error:  # a folder or device; an empty file
         if os.path.isdir(path):
-            raise BinaryError(FileUnreadable(path=path, reason="is a folder")) from error
-        raise BinaryError(NotElf(path=path)) from error
+            raise BinaryError(target.FileUnreadable(path=path, reason="is a folder")) from error
+        raise BinaryError(target.NotElf(path=path)) from error
     finally:
         os.close(descriptor)
 
@@ -159,7 +159,7 @@ def read_image(path: str, objects: bool = False) -> Image:
 
 def parse_image(path: str, data: Bytes, objects: bool = False) -> Image:
     if data[:4] != b"\x7fELF":
-        raise BinaryError(NotElf(path=path))
+        raise BinaryError(target.NotElf(path=path))
     if len(data) < HEADER.size:
         raise corrupt(path, "the ELF header", "is cut short")
     ident, kind, machine, _, entry, phoff, shoff, _, _, phentsize, phnum, shentsize, shnum, shstrndx = (
@@ -168,7 +168,7 @@ def parse_image(path: str, data: Bytes, objects: bool = False) -> Image:
     _check_machine(path, ident, machine)
     if kind not in (ET_EXEC, ET_DYN) and not (objects and kind == ET_REL):
         names = {ET_REL: "an object file", ET_CORE: "a core dump"}
-        raise BinaryError(NotProbeable(path=path, kind=names.get(kind, f"an ELF file of type {kind}")))
+        raise BinaryError(target.NotProbeable(path=path, kind=names.get(kind, f"an ELF file of type {kind}")))
     if phnum and phentsize != SEGMENT.size:
         raise corrupt(path, "the program header", f"has entries of {phentsize} bytes")
     headers = list(_table(path, data, phoff, phnum, SEGMENT, "the program header"))
@@ -193,7 +193,7 @@ def _check_machine(path: str, ident: bytes, machine: int) -> None:
         # in a big-endian file the number was read the wrong way round
         machine = machine if ident[5] == 1 else (machine >> 8 | (machine & 0xFF) << 8)
         found = f"{bits} {order}{MACHINES.get(machine, f'machine {machine}')}"
-        raise BinaryError(WrongArchitecture(path=path, found=found))
+        raise BinaryError(target.WrongArchitecture(path=path, found=found))
 
 
 def _table(

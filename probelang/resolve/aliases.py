@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from probelang import syntax
-from probelang.diag import Diagnostic, names
+from probelang.diag import Diagnostic
+from probelang.diag.deferred import names
 from probelang.resolve.families import wildcard
 
 

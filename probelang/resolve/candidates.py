@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from probelang.artifact.points import Site
-from probelang.diag import CompileWarning, target
+from probelang.diag import CompileWarning
+from probelang.diag.deferred import target
 from probelang.dwarf.binary import Binary
 from probelang.dwarf.files import Debug, Files
 from probelang.dwarf.functions import Function, is_pattern

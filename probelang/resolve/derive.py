@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from probelang import resolved, syntax
-from probelang.diag import CompileError, CompileWarning, Diagnostic, names, similar_names
+from probelang.diag import CompileError, CompileWarning, Diagnostic, similar_names
+from probelang.diag.deferred import names
 from probelang.resolve import families
 from probelang.resolve.aliases import AliasTable, Definition, Use, dotted, illegal_parameters
 from probelang.resolve.families import KERNEL, has_wildcard, point_text

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from probelang import syntax
-from probelang.diag import CompileError, Diagnostic, names, similar_names
+from probelang.diag import CompileError, Diagnostic, similar_names
+from probelang.diag.deferred import names
 
 TIMER_UNITS_NS = {
     "ns": 1, "nsec": 1, "us": 1_000, "usec": 1_000, "ms": 1_000_000, "msec": 1_000_000,

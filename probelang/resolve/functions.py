@@ -13,7 +13,8 @@ import fnmatch
 import re
 from typing import TYPE_CHECKING
 
-from probelang.diag import CompileWarning, Diagnostic, names, similar_names, target
+from probelang.diag import CompileWarning, Diagnostic, similar_names
+from probelang.diag.deferred import names, target
 from probelang.dwarf.binary import Binary
 from probelang.dwarf.functions import Function, find_functions, is_pattern, similar_functions
 from probelang.dwarf.image import BinaryError

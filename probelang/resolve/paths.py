@@ -20,7 +20,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
-from probelang.diag import similar_names, target
+from probelang.diag import similar_names
+from probelang.diag.deferred import target
 from probelang.dwarf.binary import DT_NEEDED, DT_RPATH, DT_RUNPATH, Binary, dynamic_strings
 from probelang.dwarf.files import Files
 from probelang.dwarf.image import BinaryError

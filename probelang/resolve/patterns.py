@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from probelang.diag.places import BadPlace
+from probelang.diag.deferred import places
 from probelang.dwarf.image import BinaryError
 
 _LINES = re.compile(r"\*|\+\d{1,9}|\d{1,9}(?:-\d{1,9})?(?:,\d{1,9}(?:-\d{1,9})?)*")
@@ -56,7 +56,7 @@ def parse_place(text: str) -> Place:
     if not colon:
         file, lines = rest, ""
     if not function or not file or (colon and _LINES.fullmatch(lines) is None):
-        raise BinaryError(BadPlace(place=text))
+        raise BinaryError(places.BadPlace(place=text))
     return Place(function, file, _lines(lines) if colon else None)
 
 

@@ -21,7 +21,8 @@ from probelang.artifact.points import (
     SyscallPoint,
     TimerPoint,
 )
-from probelang.diag import CompileError, CompileWarning, Diagnostic, marks, names, places, respan, target
+from probelang.diag import CompileError, CompileWarning, Diagnostic, respan
+from probelang.diag.deferred import marks, names, places, target
 from probelang.dwarf.image import BinaryError
 from probelang.options import Options
 from probelang.resolve.families import TIMER_UNITS_NS, Match, component_text, kind_of, point_text

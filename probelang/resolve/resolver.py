@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from probelang import resolved, syntax
-from probelang.diag import CompileError, CompileWarning, Diagnostic, names, similar_names
+from probelang.diag import CompileError, CompileWarning, Diagnostic, similar_names
+from probelang.diag.deferred import names
 from probelang.dwarf.files import Files
 from probelang.library import LibraryFile, LibrarySet
 from probelang.options import Options

@@ -12,8 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from probelang.diag import target
-from probelang.diag.places import UnknownLine, UnknownSource
+from probelang.diag.deferred import places, target
 from probelang.dwarf import constants as c
 from probelang.dwarf.callsites import within
 from probelang.dwarf.entry import Entry, Unit
@@ -64,12 +63,12 @@ def code_units(debug: Debug) -> Iterator[Unit]:
     return (u for u in debug.info.units if u.kind in ("compile", "skeleton"))
 
 
-def _unknown_source(debug: Debug, pattern: str) -> UnknownSource:
+def _unknown_source(debug: Debug, pattern: str) -> places.UnknownSource:
     known = {os.path.basename(name) for unit in code_units(debug) for name in unit.files}
     similar = (
         () if is_pattern(pattern) else tuple(get_close_matches(os.path.basename(pattern), sorted(known), 3))
     )
-    return UnknownSource(path=debug.binary.path, file=pattern, similar=similar)
+    return places.UnknownSource(path=debug.binary.path, file=pattern, similar=similar)
 
 
 # ---------------------------------------------------------------------------------------------- lines of functions
@@ -106,13 +105,13 @@ def _stands_at(debug: Debug, instance: Instance, lines: Lines) -> bool:
     return any(low <= last and high >= declared for low, high in lines.ranges)
 
 
-def unknown_line(debug: Debug, place: Place, instances: tuple[Instance, ...] | None) -> UnknownLine:
+def unknown_line(debug: Debug, place: Place, instances: tuple[Instance, ...] | None) -> places.UnknownLine:
     """`instances`: of the function that the lines were looked for in; None: of any."""
     lines = place.lines or Lines()
     known = lines_with_code(debug, place, instances)
     wanted = _first(lines, instances)
     function = "" if instances is None or place.function == "*" else place.function
-    return UnknownLine(
+    return places.UnknownLine(
         path=debug.binary.path,
         file=place.file,
         line=lines.text(),

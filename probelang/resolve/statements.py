@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
-from probelang.diag import target
+from probelang.diag.deferred import target
 from probelang.dwarf.declarations import name_test
 from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.files import Debug

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from probelang.diag import similar_names, variables
+from probelang.diag import similar_names
+from probelang.diag.deferred import variables
 from probelang.dwarf.ctypes import Member, Pointer, Struct, Void, bare, size_of, type_name
 from probelang.target.bits import part
 from probelang.target.location import InMemory, Unavailable

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterator
 
-from probelang.diag import variables
+from probelang.diag.deferred import variables
 from probelang.dwarf import constants as c
 from probelang.dwarf.ctypes import CType, Enum, Struct, bare
 from probelang.dwarf.entry import Unit

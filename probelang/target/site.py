@@ -15,7 +15,8 @@ from functools import cached_property
 from typing import Literal
 
 from probelang.artifact.code import Expr, Local
-from probelang.diag import Diagnostic, similar_names, variables
+from probelang.diag import Diagnostic, similar_names
+from probelang.diag.deferred import variables
 from probelang.dwarf import constants as c
 from probelang.dwarf.binary import Binary
 from probelang.dwarf.ctypes import Struct, bare

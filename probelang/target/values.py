@@ -26,7 +26,7 @@ from probelang.artifact.code import (
     Text,
     Type,
 )
-from probelang.diag import variables
+from probelang.diag.deferred import variables
 from probelang.dwarf.ctypes import (
     Array,
     Base,
