@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from examples.demo import copy_interpreter
+from probelang.dwarf.binary import open_binary
+from probelang.dwarf.files import open_debug
 from probelang.options import Backend
 from tests.conftest import MISSING, Compile, Result, Run
 
@@ -109,6 +111,33 @@ def test_call_latency(example: Example, shop: Path) -> None:
     ((name, calls, longest),) = found.rows(r"^(\w+): (\d+) calls, .* longest (\d+) us$")
     assert (name, calls) == ("shop", "3")
     assert int(longest) >= 30000
+
+
+@pytest.fixture(scope="session")
+def values(compile_c: Compile) -> Path:
+    return compile_c(HERE / "values.c", "-O2", "-g", name="values")
+
+
+def line_of(path: Path, text: str) -> int:
+    return next(i for i, line in enumerate(path.read_text().splitlines(), 1) if text in line)
+
+
+def test_local_values(example: Example, values: Path) -> None:
+    line = line_of(HERE / "values.c", "here it lives")
+    found = example("local_values.probe", values, f"collect@values.c:{line}", "$joined", command=values)
+    ((count, least, _, most),) = found.rows(r"^(\d+) times, least (\d+), average (\d+), most (\d+)$")
+    assert int(count) == found.counts["turns"]
+    assert (int(least), int(most)) == (0, 9 * 3 + 9 * 9)
+
+
+def test_show_calls(example: Example, values: Path) -> None:
+    found = example("show_calls.probe", values, "*@values.c", command=values)
+    calls = found.rows(r"-> join\(pair=\{\.left=(\d+), \.right=(\d+)\} n=(\d+)\)$")
+    assert calls == [(str(i), str(i * i), "3") for i in range(10)]
+    results = [int(n) for (n,) in found.rows(r"<- join return=(\d+)$")]
+    assert results == [3 * i + i * i for i in range(10)]
+    assert sum(results) == found.counts["sum"]
+    assert found.rows(r"<- collect return=(\d+)$") == [(str(found.counts["sum"]),)]
 
 
 def test_slow_calls(example: Example, shop: Path) -> None:
@@ -230,6 +259,9 @@ class Python:
         environment = f"PYTHONHOME={sys.base_prefix} LD_LIBRARY_PATH={self.interpreter.parent}"
         return f"/usr/bin/env {environment} {self.interpreter} -S -c '{code}'"
 
+    def runs(self, script: Path) -> str:
+        return self.command("").removesuffix("-c ''") + str(script)
+
 
 @pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Python:
@@ -254,6 +286,38 @@ def test_python_allocations(example: Example, python: Python) -> None:
     assert sum(buckets.values()) == int(count)
     assert buckets[128] >= 1000
     assert len(found.rows(r"^ *(\d+) times")) > 3
+
+
+SHOP = """
+def square(n):
+    return n * n
+
+class Shop:
+    def sell(self, n):
+        total = 0
+        for i in range(n):
+            total += square(i)
+
+        return total
+
+shop = Shop()
+for k in range(3):
+    shop.sell(4)
+print(sorted([3, 1, 2], key=lambda v: -v))
+"""
+
+
+def test_python_calls(example: Example, python: Python, tmp_path: Path) -> None:
+    if open_debug(open_binary(str(python.symbols))) is None:
+        pytest.skip("no CPython with debug information")
+    script = tmp_path / "shop.py"
+    script.write_text(SHOP)
+    found = example("python_calls.probe", python.symbols, "shop.py", command=python.runs(script))
+    assert found.rows(r"^ *(\d+)  ([\w.<>]+)$") == [
+        ("12", "square"), ("3", "<lambda>"), ("3", "Shop.sell"), ("1", "Shop")
+    ]  # fmt: skip
+    places = [(n, line) for n, _, line in found.rows(r"^ *(\d+) times from (.*):(\d+)$")]
+    assert places == [("12", "9"), ("3", "16"), ("3", "15"), ("1", "5")]
 
 
 @pytest.fixture
