@@ -260,7 +260,7 @@ ATTRIBUTES = {value: f"DW_{name}" for value, name in _names("AT_").items()}
 def plain(value: object) -> object:
     """pyelftools gives blocks as lists, flags as booleans."""
     if isinstance(value, list):
-        return bytes(value)
+        return bytes(value)  # pyright: ignore[reportUnknownArgumentType]
     return int(value) if isinstance(value, bool) else value
 
 
@@ -273,9 +273,9 @@ def expected_ranges(oracle: DWARFInfo, unit: CompileUnit, die: DIE) -> list[tupl
     if "DW_AT_ranges" in die.attributes:
         base = base_address(unit)
         found: list[tuple[int, int]] = []
-        for entry in oracle.range_lists().get_range_list_at_offset(
-            die.attributes["DW_AT_ranges"].value, unit
-        ):
+        lists = oracle.range_lists()
+        assert lists is not None
+        for entry in lists.get_range_list_at_offset(die.attributes["DW_AT_ranges"].value, unit):
             match entry:
                 case RangeBase():
                     base = entry.base_address
@@ -297,14 +297,18 @@ def expected_locations(
     if found is None:
         return None
     if isinstance(found.value, list):
-        return bytes(found.value)
+        return bytes(found.value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
     base = base_address(unit)
     rows: list[tuple[int, int, bytes]] = []
-    for entry in oracle.location_lists().get_location_list_at_offset(found.value, die):
+    lists = oracle.location_lists()
+    assert lists is not None
+    for entry in lists.get_location_list_at_offset(found.value, die):
         match entry:
             case LocationBase():
                 base = entry.base_address
             case LocationEntry():
                 start = 0 if entry.is_absolute else base
                 rows.append((start + entry.begin_offset, start + entry.end_offset, bytes(entry.loc_expr)))
+            case _:  # views
+                pass
     return rows
