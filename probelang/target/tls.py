@@ -27,6 +27,9 @@ def tls_address(binary: Binary, base: Expr, offset: Expr, at: int) -> Expr:
     segment = tls_segment(binary.image)
     if segment is None:
         raise Unavailable("its file has no thread-local storage")
+    if isinstance(offset, Number) and offset.value >= max(segment.size_bytes, segment.address):
+        # gcc's -gsplit-dwarf has the address of the initial value where the offset belongs
+        offset = Number(offset.value - segment.address)
     if binary.kind != "library":
         return add(plus(register("fs_base"), -_program_block(segment)), offset)
     found = sorted(tls_relocations(binary.image), key=lambda r: (r.exported, _PREFERRED.index(r.kind)))
