@@ -99,7 +99,7 @@ def _covering(whole: Pieces, start: int, count: int) -> Iterator[tuple[Location,
         low, high = max(position, start), min(position + piece.bits, end)
         if low < high:
             if piece.location is None:
-                raise Unavailable(OPTIMISED_OUT, optimised=True)
+                raise Unavailable(piece.reason or OPTIMISED_OUT, optimised=not piece.reason)
             yield piece.location, piece.skip_bits + low - position, high - low
         position += piece.bits
     if position < end:

@@ -48,6 +48,7 @@ _CONSTANTS = {
     op.const1u: (1, False), op.const1s: (1, True), op.const2u: (2, False), op.const2s: (2, True),
     op.const4u: (4, False), op.const4s: (4, True), op.const8u: (8, False), op.const8s: (8, True),
 }  # fmt: skip
+_PIECES = (bytes((op.piece,)), bytes((op.bit_piece,)))
 _SINGLE = frozenset((op.abs_, op.neg, op.not_))
 _SAME = {  # what GNU called it before it was standard
     op.GNU_push_tls_address: op.form_tls_address, op.GNU_implicit_pointer: op.implicit_pointer,
@@ -150,15 +151,18 @@ class _Text:
 @dataclass(slots=True)
 class _State:
     """`texts`: the expression, and those that call2, call4 and call_ref have entered. `found`: the place that was named last,
-    where that is no address on the stack."""
+    where that is no address on the stack; `lost`: why that piece cannot be read."""
 
     texts: tuple[_Text, ...]
     stack: Stack
     found: Location | None = None
+    lost: str = ""
     pieces: tuple[Piece, ...] = ()
 
     def fork(self) -> _State:
-        return _State(tuple(t.copy() for t in self.texts), self.stack.copy(), self.found, self.pieces)
+        return _State(
+            tuple(t.copy() for t in self.texts), self.stack.copy(), self.found, self.lost, self.pieces
+        )
 
 
 class _Machine:
@@ -215,7 +219,7 @@ class _Machine:
         if op.lit0 <= code <= op.lit31:
             stack.push(Value(Number(code - op.lit0)))
         elif op.reg0 <= code <= op.reg31:
-            state.found = self._register(code - op.reg0, text)
+            self._register(code - op.reg0, text, state)
         elif op.breg0 <= code <= op.breg31:
             stack.push_leaf(plus(self.frame.register(code - op.breg0), text.signed()))
         elif code in _CONSTANTS:
@@ -237,8 +241,13 @@ class _Machine:
         ):
             raise Unavailable(f"its description uses the operation {code:#x}, which is not known")
 
-    def _register(self, number: int, text: _Text) -> Location:
-        return InRegister(number, self.frame.register(number))
+    def _register(self, number: int, text: _Text, state: _State) -> None:
+        try:
+            state.found = InRegister(number, self.frame.register(number))
+        except Unavailable as error:
+            if text.data[text.position : text.position + 1] not in _PIECES:
+                raise
+            state.lost = error.reason  # other pieces may well be read
 
     def _move(self, code: int, text: _Text, stack: Stack) -> bool:
         match code:
@@ -352,7 +361,7 @@ class _Machine:
     def _place(self, code: int, text: _Text, state: _State) -> bool:
         match code:
             case op.regx:
-                state.found = self._register(text.unsigned(), text)
+                self._register(text.unsigned(), text, state)
             case op.stack_value:
                 state.found = Computed(state.stack.pop().expr)
             case op.implicit_value:
@@ -390,10 +399,10 @@ class _Machine:
 
 def _add_piece(state: _State, bits: int, skip_bits: int) -> None:
     location = state.found
-    if location is None and len(state.stack):
+    if location is None and not state.lost and len(state.stack):
         location = InMemory(state.stack.pop().expr)
-    state.found = None
-    state.pieces = (*state.pieces, Piece(bits, location, skip_bits))
+    state.pieces = (*state.pieces, Piece(bits, location, skip_bits, state.lost))
+    state.found, state.lost = None, ""
 
 
 def _result(state: _State) -> Location:

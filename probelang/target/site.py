@@ -189,7 +189,7 @@ class TargetSite:
                 passed = self._passed(variable)
                 if passed is not None:
                     return passed
-            return compile_location(expression, self.frame(at))
+            return compile_location(expression, self.frame(at).in_unit(variable.entry.unit))
         constant = variable.constant()
         if isinstance(constant, int):
             return Computed(number(constant))
@@ -294,7 +294,7 @@ class Reader:
 
     def entry_object(self, entry: int) -> Object:
         assert self.site is not None, "only variables are nowhere"
-        found = self.site.debug.info.entry(entry)
+        found = self.site.scope.unit.info.entry(entry)  # of the split file, where there is one
         kind: Literal["parameter", "local"] = "parameter" if found.tag == c.TAG_formal_parameter else "local"
         lazy = self.site.debug.types.lazy(found)
         return self.site.object(Variable(own_name(found), kind, found, lazy), self.at)

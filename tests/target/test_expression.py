@@ -519,6 +519,13 @@ def test_pieces(machine: Machine) -> None:
     assert found == Pieces((Piece(3, rax, 5), Piece(29, Computed(Number(9)))))
 
 
+def test_a_piece_that_cannot_be_read_leaves_the_others(machine: Machine) -> None:
+    found = machine.location(op.reg0 + 17, op.piece, 8, op.reg0, op.piece, 8)
+    assert isinstance(found, Pieces)
+    assert [p.location for p in found.pieces] == [None, machine.location(op.reg0)]
+    assert "vector register" in found.pieces[0].reason and not found.pieces[1].reason
+
+
 def test_values_for_rows_and_call_sites(machine: Machine) -> None:
     pushed = machine.frame.register(0)
     found = compile_value(expression(op.lit0 + 3, op.mul), machine.frame, pushed)
