@@ -287,11 +287,22 @@ def _concatenated(low: Lowering, body: Body, node: syntax.Expression) -> tuple[c
 
 
 def _lower_conditional(low: Lowering, body: Body, node: syntax.Conditional) -> code.Expr:
+    """Where one arm is a floating point number the other becomes one."""
     first, second = live_arms(node, body, low.run.scope)
     if not (first and second):
-        return lower(low, body, node.then if first else node.otherwise)
-    condition, then = lower(low, body, node.condition), lower(low, body, node.then, allow_float=True)
-    otherwise = lower(low, body, node.otherwise, allow_float=True)
+        # whoever uses the whole has seen to it that a floating point number may stand here
+        return lower(low, body, node.then if first else node.otherwise, allow_float=True)
+    condition = lower(low, body, node.condition)
+    if has_ctype(body, node):
+        from probelang.check import lower_target
+
+        if lower_target.is_floating(low, body, node):
+            then, otherwise = (
+                lower_target.as_double(low, body, arm, lower_target.ctype_of(low, body, arm))
+                for arm in (node.then, node.otherwise)
+            )
+            return code.Choose(condition, then, otherwise, Type.LONG)
+    then, otherwise = lower(low, body, node.then), lower(low, body, node.otherwise)
     return code.Choose(condition, then, otherwise, type_of(then))
 
 

@@ -16,15 +16,17 @@ from typing import Protocol, TypeAlias
 
 from probelang import syntax
 from probelang.artifact.code import Expr, Local, Number, Type
+from probelang.check.constants import live_arms
 from probelang.check.scope import Body, FunctionUse, Scope, SiteContext
 from probelang.diag import Diagnostic, respan
 from probelang.diag.deferred import variables
 from probelang.dwarf.ctypes import Array, CType, Enum, Lazy, Pointer, Struct, bare
+from probelang.dwarf.image import BinaryError
 from probelang.target.location import Computed, InMemory, Unavailable
 from probelang.target.members import member
 from probelang.target.mistake import TargetMistake
 from probelang.target.site import Reader, TargetSite
-from probelang.target.values import Object, address, index
+from probelang.target.values import Object, address, element_type, index, is_float, value
 
 POINTER_BYTES = 8
 
@@ -33,8 +35,8 @@ class NotAnObject(Exception):
     """An expression of the script alone, which has no C type."""
 
 
-Trouble: TypeAlias = TargetMistake | Unavailable
-TROUBLES = (TargetMistake, Unavailable)
+Trouble: TypeAlias = TargetMistake | Unavailable | BinaryError
+TROUBLES = (TargetMistake, Unavailable, BinaryError)
 
 
 class Inner(Protocol):
@@ -83,7 +85,7 @@ class Walk:
     inner: Inner
 
     def object(self, node: syntax.Expression) -> Object:
-        """Raises NotAnObject, TargetMistake and Unavailable."""
+        """Raises NotAnObject and what is among TROUBLES."""
         body = self.body
         match node:
             case syntax.TargetVariable(special=False):
@@ -91,23 +93,33 @@ class Walk:
             case syntax.AtOperator():
                 return self._operator(node)
             case syntax.Member(base=base, name=name):
-                return member(self.object(base), name, self.reader(node))
+                return member(self._followed(base), name, self.reader(node))
             case syntax.Index(base=base, indexes=(syntax.Node() as i,)) if not self._is_array(base):
-                owner = self.object(base)
+                owner = self._followed(base)
                 return index(owner, self.inner.value(body, i), self.reader(node))
             case syntax.AddressOf(operand=operand):
                 found = self.object(operand)
                 if isinstance(operand, syntax.Name | syntax.Call | syntax.Conditional):
                     raise NotAnObject  # a variable of the script has no address
-                pointed = Lazy(partial(_same, found.type))
-                return Object(Pointer(POINTER_BYTES, pointed), Computed(address(found, self.reader(node))))
+                plain = bare(found.type)
+                # of an array: of its first element, so that `p = &$x->array; p[2]` is what people mean
+                pointed = element_type(plain) if isinstance(plain, Array) else found.type
+                return Object(_pointer_to(pointed), Computed(address(found, self.reader(node))))
             case syntax.Name() | syntax.Call() | syntax.Conditional() | syntax.Assign():
                 ctype = self.script_type(node)
                 if ctype is None:
                     raise NotAnObject
-                return Object(ctype, Computed(self.inner.value(body, node)))
+                return _held(ctype, self.inner.value(body, node))
             case _:
                 raise NotAnObject
+
+    def _followed(self, node: syntax.Expression) -> Object:
+        """What `->` or `[ ]` stands behind: a pointer is read now, so that a fault is that of the operator that reads it."""
+        found = self.object(node)
+        plain = bare(found.type)
+        if isinstance(plain, Pointer) and plain.kind != "reference" and isinstance(found.location, InMemory):
+            return Object(found.type, Computed(value(found, self.reader(node))))
+        return found
 
     def _is_array(self, base: syntax.Expression) -> bool:
         """Of the script."""
@@ -140,7 +152,7 @@ class Walk:
         if target.is_static(node.name):
             return self._late(context).variable(node.name, at)
         before = self._at_entry().object(node)  # also so that a mistake is found
-        return _remembered(before, self.inner.entry(self.body, node))
+        return _held(before.type, self.inner.entry(self.body, node))
 
     def _late(self, context: SiteContext) -> TargetSite:
         """For what lies in memory all the time, seen from a return probe, where only the entry could tell where the file is mapped."""
@@ -169,7 +181,7 @@ class Walk:
                 if context is None or context.entries is None:
                     raise TargetMistake(variables.NeedsReturnProbe(what="@entry"))
                 before = self._at_entry().object(node.arguments[0])
-                return _remembered(before, self.inner.entry(self.body, node.arguments[0]))
+                return _held(before.type, self.inner.entry(self.body, node.arguments[0]))
             case _:
                 raise NotAnObject
 
@@ -189,7 +201,7 @@ class Walk:
             case syntax.Name(name=name):
                 return self.body.ctypes.get(name)
             case syntax.Conditional():
-                return self.type(node.then) or self.type(node.otherwise)
+                return self._either(node)
             case syntax.Assign(op="="):
                 return self.type(node.value)
             case syntax.Call():
@@ -197,6 +209,13 @@ class Walk:
                 return self._result(chain[0]) if chain else None
             case _:
                 return None
+
+    def _either(self, node: syntax.Conditional) -> CType | None:
+        """A floating point number where one arm that can be chosen is one; else as the first that has a type."""
+        live = live_arms(node, self.body, self.scope)
+        arms = (node.then, node.otherwise)
+        found = [t for arm, can_be in zip(arms, live, strict=True) if can_be and (t := self.type(arm))]
+        return next((t for t in found if is_float(t)), next(iter(found), None))
 
     def _result(self, function: FunctionUse) -> CType | None:
         from probelang.check.reach import body_of
@@ -206,6 +225,7 @@ class Walk:
             return None  # it calls itself
         function.is_typing = True
         try:
+            note_function_types(self.scope, function)
             walk = Walk(self.scope, body_of(function), Asking())
             for part in everything(function.declared.declaration.body):
                 if isinstance(part, syntax.Return) and part.value is not None:
@@ -224,6 +244,14 @@ class Walk:
             return Walk(self.scope, self.body, Asking()).object(node).type
         except (NotAnObject, *TROUBLES):
             return None
+
+
+def note_function_types(scope: Scope, function: FunctionUse) -> None:
+    from probelang.check.reach import body_of
+
+    if not function.has_ctypes:
+        function.has_ctypes = True
+        note_types(scope, body_of(function), function.declared.declaration.body)
 
 
 def note_types(scope: Scope, body: Body, block: syntax.Block) -> None:
@@ -248,7 +276,7 @@ def _assignments(block: syntax.Block) -> Iterator[syntax.Assign]:
 
 def diagnose(trouble: Trouble, node: syntax.Expression, walk: Walk) -> Diagnostic:
     """As a mistake at the place of the expression."""
-    if isinstance(trouble, TargetMistake):
+    if not isinstance(trouble, Unavailable):
         return respan(trouble.diagnostic, node.span)
     leaf = _leaf(node)
     nearest = ""
@@ -265,9 +293,9 @@ def _leaf(node: syntax.Expression) -> syntax.Expression:
     return node
 
 
-def _remembered(before: Object, value: Expr) -> Object:
-    """What was at the entry: a scalar by its value, an array or a struct by its address."""
-    return Object(before.type, InMemory(value) if is_large(before.type) else Computed(value))
+def _held(ctype: CType, value: Expr) -> Object:
+    """What a variable of the script holds, or was kept from the entry: a scalar by its value, an array or a struct by its address."""
+    return Object(ctype, InMemory(value) if is_large(ctype) else Computed(value))
 
 
 def is_enum(scope: Scope, body: Body, node: syntax.Expression) -> bool:

@@ -14,7 +14,12 @@ from probelang.check.lower import Lowering, number_locals
 from probelang.check.lower_target import lower_kept
 from probelang.check.scope import Targets
 from probelang.check.sites import move
+from probelang.diag import respan
+from probelang.diag.deferred import variables
+from probelang.dwarf.image import BinaryError
 from probelang.target.build import here, load, number, plus
+from probelang.target.location import Unavailable
+from probelang.target.mistake import TargetMistake
 from probelang.target.site import WORD_BYTES, TargetSite
 
 
@@ -22,6 +27,18 @@ def place_probe(
     low: Lowering, targets: Targets, probe: resolved.Probe, made: typed.Probe
 ) -> list[typed.Probe]:
     """The probe itself; before it the one that stands at the function's entry for it."""
+    try:
+        return _place(low, targets, probe, made)
+    except (TargetMistake, BinaryError) as mistake:
+        low.run.report(respan(mistake.diagnostic, probe.span))
+    except Unavailable as trouble:
+        low.run.report(
+            variables.VariableUnavailable(span=probe.span, name="the caller", reason=trouble.reason)
+        )
+    return [made]
+
+
+def _place(low: Lowering, targets: Targets, probe: resolved.Probe, made: typed.Probe) -> list[typed.Probe]:
     context = targets.site
     assert context is not None
     callers = probe.details[0].callers if probe.details else ()

@@ -35,13 +35,13 @@ def reach(scope: Scope, roots: Sequence[tuple[Body, Code]]) -> None:
 
 def _code_of(scope: Scope, function: FunctionUse) -> tuple[Body, Code]:
     body, block = body_of(function), function.declared.declaration.body
-    if body.targets.types is not None and not function.ctypes:
+    if body.targets.types is not None:
         from probelang.check.sites import names_target
 
         if names_target(block):
-            from probelang.check.objects import note_types
+            from probelang.check.objects import note_function_types
 
-            note_types(scope, body, block)
+            note_function_types(scope, function)
     return body, block
 
 
@@ -53,10 +53,10 @@ def body_of(function: FunctionUse) -> Body:
 
 def _arrive(function: FunctionUse, targets: Targets) -> bool:
     """Whether this is news, so that the function must be looked at (again)."""
-    before = function.targets
+    before, is_first = function.targets, not function.reached
     function.reached = True
     function.targets = targets if before is None else before.meet(targets)
-    return before is None or before.names != function.targets.names
+    return is_first or before is None or before.names != function.targets.names
 
 
 def _mark_aggregate(node: Code, body: Body, scope: Scope) -> None:

@@ -19,8 +19,10 @@ def is_readable(node: syntax.Expression, body: Body, scope: Scope) -> bool | Non
                 return _is_listed(walk, base)
             case syntax.TargetVariable(special=True):
                 return _is_listed(walk, node)
-            case syntax.Pretty(base=base) | syntax.AddressOf(operand=base):
+            case syntax.Pretty(base=base):
                 walk.object(base)
+            case syntax.AddressOf():
+                walk.object(node)
             case syntax.AtOperator(name="entry"):
                 return walk.body.targets.site is not None and walk.body.targets.site.entries is not None
             case syntax.AtOperator(name="enum" | "enumname"):

@@ -62,7 +62,7 @@ class LocalUse:
 @dataclass(slots=True, eq=False)
 class FunctionUse:
     """`is_template`: it uses `$names`, so every place that is probed has a copy of its own, and this one is not used itself.
-    `ctypes` as in `Body`; `is_typing`: its C type is being found."""
+    `ctypes` as in `Body`; `has_ctypes`: they have been found; `is_typing`: its C type is being found."""
 
     declared: resolved.Function
     locals: dict[str, LocalUse]
@@ -71,6 +71,7 @@ class FunctionUse:
     targets: Targets | None = None
     reached: bool = False
     ctypes: dict[str, CType] = field(default_factory=dict[str, "CType"])
+    has_ctypes: bool = False
     is_typing: bool = False
     is_template: bool = False
 
@@ -106,6 +107,8 @@ class Targets:
 
     def meet(self, other: Targets) -> Targets:
         """What is there in both."""
+        if other is self:
+            return self
         keep = other if self.in_process else self
         names = self.names & other.names
         types = self.types or other.types
@@ -165,6 +168,7 @@ class Scope:
         copy = targets.copies.get(function)
         if copy is None:
             copy = targets.copies[function] = _function_use(function.declared)
+            copy.targets = targets
             self.functions.append(copy)
         return copy
 

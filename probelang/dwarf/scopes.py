@@ -19,12 +19,14 @@ from probelang.dwarf.ctypes import CType, Lazy
 from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.info import DebugInfo
 from probelang.dwarf.ranges import entry_locations, entry_ranges
+from probelang.dwarf.sweep import places_of, sweep
 from probelang.dwarf.types import OUTER, Types, origins, own_name, scoped_entries
 
 _VARIABLES = {c.TAG_formal_parameter: "parameter", c.TAG_variable: "local"}
 _BLOCKS = frozenset(
     (c.TAG_lexical_block, c.TAG_inlined_subroutine, c.TAG_try_block, c.TAG_catch_block, c.TAG_with_stmt)
 )
+_SUBPROGRAM = frozenset((c.TAG_subprogram,))
 _OWN = _BLOCKS - {c.TAG_inlined_subroutine}
 _FUNCTIONS = frozenset((c.TAG_subprogram, c.TAG_inlined_subroutine, c.TAG_entry_point))
 
@@ -36,8 +38,7 @@ VariableKind = Literal["parameter", "local", "global"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Variable:
-    """`entry`: with the location; None for one of an inlined function of which nothing is left. `declared`: only declared in this
-    unit (`extern`)."""
+    """`entry`: with the location. `gone`: nothing is left of it. `declared`: only declared in this unit (`extern`)."""
 
     name: str
     kind: VariableKind
@@ -172,7 +173,9 @@ def find_global(types: Types, unit: Unit, name: str) -> Variable | None:
         rank = (0 if located else 2) + (1 if prefix and "::" not in name else 0)
         if rank < best_rank:
             best_rank = rank
-            best = Variable(name, "global", entry, types.lazy(entry), False, not located)
+            declared = not located and any(e.flag(c.AT_declaration) for e in origins(entry))
+            gone = not located and not declared
+            best = Variable(name, "global", entry, types.lazy(entry), gone, declared)
     return best
 
 
@@ -181,6 +184,8 @@ class Functions:
 
     def __init__(self, info: DebugInfo) -> None:
         self.info = info
+        self._noted: dict[int, Entry] = {}
+        self._order: list[int] = []
         self._known: dict[Unit, tuple[list[int], list[tuple[int, int, Entry]]]] = {}
 
     def of(self, unit: Unit) -> list[tuple[int, int, Entry]]:
@@ -195,17 +200,44 @@ class Functions:
             known = self._known[unit] = [row[0] for row in rows], rows
         return known
 
+    def note(self, address: int, entry: Entry) -> None:
+        """That the function `entry` has code at an address, as was found by its name."""
+        self._noted[address] = entry
+
+    def _by_note(self, address: int) -> Entry | None:
+        if len(self._order) != len(self._noted):
+            self._order = sorted(self._noted)
+        index = bisect_right(self._order, address) - 1
+        entry = self._noted[self._order[index]] if index >= 0 else None
+        return entry if entry is not None and _holds(entry, address) else None
+
     def at(self, address: int) -> Entry | None:
         """The function with code at this address of the image."""
+        noted = self._by_note(address)
+        if noted is not None:
+            return noted
         unit = self.info.unit_at(address)
         if unit is None:
             return None
+        if unit not in self._known and (entry := _beginning(unit, address)) is not None:
+            return entry
         starts, rows = self._table(unit)
         index = bisect_right(starts, address)
         for low, high, entry in reversed(rows[max(0, index - 8) : index]):
             if low <= address < high:
                 return entry
         return None
+
+
+def _holds(entry: Entry, address: int) -> bool:
+    return any(low <= address < high for low, high in entry_ranges(entry))
+
+
+def _beginning(unit: Unit, address: int) -> Entry | None:
+    """The function that begins at an address, found by a search for its number; None may mean that it is written otherwise."""
+    places = places_of(unit.data, address.to_bytes(unit.address_size, "little"))
+    found = sweep(unit, _SUBPROGRAM, places) if places else ()
+    return next((e for e, _ in found if e.address(c.AT_low_pc) == address and _holds(e, address)), None)
 
 
 def _subprograms(root: Entry) -> Iterator[Entry]:

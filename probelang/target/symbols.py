@@ -72,7 +72,7 @@ class Symbols:
         }
         if len(values) != 1:
             why = "several symbols of its file have" if values else "no symbol of its file has"
-            raise Unavailable(f"{why} the name `{name}`, which its operand refers to")
+            raise Unavailable(f"{why} the name `{name}`, which it refers to")
         return values.pop()
 
     def _thread_block(self, name: str) -> tuple[int, int]:

@@ -280,7 +280,7 @@ def index(obj: Object, i: Expr, around: Surroundings) -> Object:
     plain = bare(obj.type)
     match plain:
         case Array():
-            inner = completed(_inner(plain), around)
+            inner = completed(element_type(plain), around)
             return Object(inner, _element(obj.location, inner, plain, i))
         case Pointer():
             return _pointed(obj, plain, i, around)
@@ -308,8 +308,8 @@ def _half(whole: Base, number_: int) -> Base:
     return Base("long", size, whole.encoding) if number_ else Base("unsigned long", size, "unsigned")
 
 
-def _inner(array: Array) -> CType:
-    """The type of an element: one dimension less."""
+def element_type(array: Array) -> CType:
+    """One dimension less."""
     if len(array.counts) > 1:
         return Array(array.element, array.counts[1:], array.stride_bytes)
     return array.element.get()

@@ -11,8 +11,9 @@
     {work}
 
 Every case runs with the kernel backend and with ptrace, and must show the same; `ONLY kernel: reason` says why one does not.
+`EACH program: counter static`: and once for each of these, as `{program}`.
 `REQUIRES`: features of the kernel backend. `COMMAND` is run with -c; without one the script ends by itself. `{work}` is the sum of
-what the command said of its own calls. `EXPECT` is the whole output of the script, `MATCH` a regular expression that is found
+what the command said of its own calls, `{said chain}` what it said behind `chain: `, one or several lines of it. `EXPECT` is the whole output of the script, `MATCH` a regular expression that is found
 in it, `STDERR` one that is found on the error output, `STATUS` the exit status (0 unless said).
 """
 
@@ -22,7 +23,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-HEADS = ("NAME", "REQUIRES", "ONLY", "OPTIONS", "COMMAND", "STATUS")
+HEADS = ("NAME", "REQUIRES", "ONLY", "EACH", "OPTIONS", "COMMAND", "STATUS")
 BODIES = ("PROG", "EXPECT", "MATCH", "STDERR")
 
 
@@ -31,6 +32,7 @@ class Case:
     name: str = ""
     requires: str = ""
     only: str = ""
+    each: str = ""
     options: str = ""
     command: str = ""
     status: str = "0"
@@ -48,6 +50,22 @@ def read_cases(path: Path) -> list[Case]:
         if case.name:
             cases.append(case)
     return cases
+
+
+def variants(case: Case) -> list[Case]:
+    """One for each program that a case is for: its name is written where `{program}` stood."""
+    place, _, names = case.each.partition(":")
+    return [_with_program(case, "{" + place + "}", "{" + name + "}", name) for name in names.split()] or [
+        case
+    ]
+
+
+def _with_program(case: Case, place: str, filled: str, name: str) -> Case:
+    return replace(
+        case, name=f"{case.name}, {name}",
+        prog=case.prog.replace(place, filled), command=case.command.replace(place, filled),
+        options=case.options.replace(place, filled),
+    )  # fmt: skip
 
 
 def read_block(block: str) -> Case:

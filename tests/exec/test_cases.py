@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.exec.cases import Case, read_cases
+from tests.exec.cases import Case, read_cases, variants
 
 HERE = Path(__file__).parent
 BACKENDS = ("kernel", "ptrace")
 CASES = [
     pytest.param(case, backend, id=f"{path.stem}: {case.name} ({backend})")
     for path in sorted(HERE.glob("*.cases"))
-    for case in read_cases(path)
+    for written in read_cases(path)
+    for case in variants(written)
     for backend in BACKENDS
     if case.only.partition(":")[0] in ("", backend)
 ]
@@ -36,12 +37,19 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         ["gcc", "-O2", "-static", "-w", source / "counter.c", "-o", static, "-lpthread", "-ldl"],
         ["gcc", "-O2", "-shared", "-fPIC", source / "library.c", "-o", late],
         ["g++", "-O2", source / "names.cpp", "-o", cpp],
+        *(
+            ["gcc", f"-O{n}", "-g", source / "variables.c", "-o", folder / f"c{n}", "-lpthread", "-ldl"]
+            for n in (0, 2)
+        ),
+        *(["g++", f"-O{n}", "-g", source / "variables.cpp", "-o", folder / f"cpp{n}"] for n in (0, 2)),
+        ["gcc", "-O2", "-g", "-shared", "-fPIC", source / "varlib.c", "-o", folder / "libvar.so"],
     ):
         subprocess.run([str(word) for word in command], check=True)
     stripped = folder / "counter_stripped"
     subprocess.run(["strip", "-o", str(stripped), str(late)], check=True)
     return {
         "counter": str(counter), "late": str(late), "static": str(static), "stripped": str(stripped), "cpp": str(cpp),
+        "libvar": str(folder / "libvar.so"), **{name: str(folder / name) for name in ("c0", "c2", "cpp0", "cpp2")},
     }  # fmt: skip
 
 
@@ -49,6 +57,14 @@ def fill(text: str, values: dict[str, str]) -> str:
     for name, value in values.items():
         text = text.replace("{" + name + "}", value)
     return text
+
+
+def said(output: str) -> dict[str, str]:
+    """What a program said of its own variables, in lines of "tag: text": by "said tag"."""
+    lines: dict[str, list[str]] = {}
+    for tag, text in re.findall(r"^(\w+): (.*)$", output, re.MULTILINE):
+        lines.setdefault(f"said {tag}", []).append(text)
+    return {tag: "\n".join(texts) for tag, texts in lines.items()}
 
 
 def run_case(
@@ -74,7 +90,7 @@ def test_case(
     shown = output.read_text() if output.exists() else ""
     assert result.returncode == int(case.status), result.stderr
     work = sum(int(n) for n in re.findall(r"^work=(\d+)$", result.stdout, re.MULTILINE))
-    values = {**targets, "work": str(work)}
+    values = {**targets, **said(result.stdout), "work": str(work)}
     if case.expect is not None:
         assert shown == fill(case.expect, values), result.stderr
     if case.match is not None:
