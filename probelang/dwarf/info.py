@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from probelang.dwarf import constants as c
 from probelang.dwarf.abbrev import Abbreviations
@@ -35,6 +35,8 @@ _KEPT_BYTES = 48 << 20
 """Of units' entries, at most; with the abbreviations of those units."""
 _KEPT_TABLES = 64
 _WORK_PER_BYTE = 64
+
+Range: TypeAlias = "tuple[int, int, int]"
 
 
 class Source(Protocol):
@@ -212,25 +214,23 @@ class DebugInfo:
 
     def unit_at(self, address: int) -> Unit | None:
         """The unit whose code lies at an address of the image; with its entries, also where they are in a split file."""
-        table = self._ranges
-        index = bisect_right(table, (address, 1 << 70, 0))
-        for start, end, offset in reversed(table[max(0, index - 4) : index]):
-            if start <= address < end:
-                unit = self.unit_with(offset)
-                return None if unit is None else unit.full
-        return None
+        offset = _holder(self._listed_ranges, address)
+        if offset is None:
+            offset = _holder(self._other_ranges, address)
+        unit = None if offset is None else self.unit_with(offset)
+        return None if unit is None else unit.full
 
     @cached_property
-    def _ranges(self) -> list[tuple[int, int, int]]:
-        """Start, end and unit of all code, by address. What .debug_aranges does not know stands in the units themselves."""
-        found = read_aranges(self.section(".debug_aranges"))
-        known = {offset for _, _, offset in found}
-        for unit in self.units:
-            if unit.offset not in known and unit.kind in ("compile", "skeleton"):
-                found += [(low, high, unit.offset) for low, high in entry_ranges(unit.root)]
-        found = [row for row in found if row[1] > row[0] > 0]
-        found.sort()
-        return found
+    def _listed_ranges(self) -> list[Range]:
+        """Start, end and unit of code, by address, as .debug_aranges has them."""
+        return _sorted_ranges(read_aranges(self.section(".debug_aranges")))
+
+    @cached_property
+    def _other_ranges(self) -> list[Range]:
+        """What .debug_aranges does not know stands in the units themselves: one has to look into each."""
+        known = {offset for _, _, offset in self._listed_ranges}
+        units = [u for u in self.units if u.offset not in known and u.kind in ("compile", "skeleton")]
+        return _sorted_ranges([(low, high, u.offset) for u in units for low, high in entry_ranges(u.root)])
 
     def units_naming(self, name: bytes) -> tuple[Unit, ...]:
         """Every unit that may hold an entry of this name: a superset. Split units are all among them."""
@@ -257,6 +257,19 @@ class DebugInfo:
                 if (one := info._type_unit_of(source)) is not None
             ]
         return found
+
+
+def _sorted_ranges(rows: list[Range]) -> list[Range]:
+    return sorted(row for row in rows if row[1] > row[0] > 0)
+
+
+def _holder(table: list[Range], address: int) -> int | None:
+    """The unit of the range that an address lies in."""
+    index = bisect_right(table, (address, 1 << 70, 0))
+    for start, end, offset in reversed(table[max(0, index - 4) : index]):
+        if start <= address < end:
+            return offset
+    return None
 
 
 def split_name(unit: Unit) -> str:

@@ -165,7 +165,10 @@ def collect(debug: Debug, found: Iterable[Found], matches: NameTest) -> tuple[In
             known.entry.unit is not entry.unit and debug.info.unit_at(address) is entry.unit
         ):
             best[key] = instance
-    return tuple(sorted(best.values(), key=lambda i: (i.address, i.inlined, i.offset)))
+    instances = tuple(sorted(best.values(), key=lambda i: (i.address, i.inlined, i.offset)))
+    for instance in instances:
+        debug.functions.note(instance.address, instance.function)
+    return instances
 
 
 def entry_address(entry: Entry) -> int | None:

@@ -40,9 +40,14 @@ def units_naming(info: DebugInfo, name: bytes) -> list[Unit]:
 
 
 def string_places(name: bytes, strings: Section) -> list[int] | None:
-    """Where the string begins; None where that may be anywhere.
+    """Where the string begins; None where that may be anywhere."""
+    if name not in strings.strings:
+        strings.strings[name] = _search(name, strings)
+    return strings.strings[name]
 
-    Linkers let a string be the tail of a longer one, but only if it does not stand alone."""
+
+def _search(name: bytes, strings: Section) -> list[int] | None:
+    """Linkers let a string be the tail of a longer one, but only if it does not stand alone."""
     wanted = name + b"\0"
     whole = [0] if strings.size >= len(wanted) and strings.take(0, len(wanted)) == wanted else []
     alone = _occurrences(b"\0" + wanted, strings)

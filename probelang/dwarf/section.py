@@ -23,7 +23,8 @@ _LONGEST_TEXT = 1 << 20
 
 
 class Section:
-    """`size` bytes from `start` of `data`. All offsets count from `start`; beyond `size` there is nothing."""
+    """`size` bytes from `start` of `data`. All offsets count from `start`; beyond `size` there is nothing. `strings`: where some are,
+    as `probelang.dwarf.naming` found out."""
 
     def __init__(
         self, path: str, name: str, whole: bytes | mmap.mmap, start: int = 0, size: int | None = None
@@ -33,6 +34,7 @@ class Section:
         self.size = len(whole) - start if size is None else size
         self._whole = whole
         self._start = start
+        self.strings: dict[bytes, list[int] | None] = {}
         self._resident = 0
         self._large = self.size >= LARGE_BYTES and isinstance(whole, mmap.mmap)
 
