@@ -60,14 +60,6 @@ class PointerTo:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A part of a value in a register that probes cannot read (a vector register), or that is lost: see `Unavailable`."""
-
-    reason: str
-    optimised: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Piece:
     """`bits` long; bytes and bits are counted from the least significant end. `skip_bits`: where it begins in `location`. None: this part was
     optimised out, or cannot be read for another `reason`."""
@@ -85,4 +77,4 @@ class Pieces:
     pieces: tuple[Piece, ...]
 
 
-Location: TypeAlias = InMemory | InRegister | Computed | Constant | PointerTo | Unreadable | Pieces
+Location: TypeAlias = InMemory | InRegister | Computed | Constant | PointerTo | Pieces
