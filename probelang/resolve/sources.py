@@ -13,19 +13,15 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from probelang.diag.deferred import places, target
-from probelang.dwarf import constants as c
-from probelang.dwarf.callsites import within
-from probelang.dwarf.entry import Entry, Unit
+from probelang.dwarf.entry import Unit
 from probelang.dwarf.files import Debug
 from probelang.dwarf.functions import is_pattern, similar_functions
 from probelang.dwarf.image import BinaryError
 from probelang.dwarf.instances import Instance, find_instances, instance_of
-from probelang.dwarf.lines import LineRow, LineTable, file_matches, line_table, matcher
-from probelang.dwarf.ranges import entry_ranges
+from probelang.dwarf.lines import LineRow, LineTable, line_table, matcher
 from probelang.resolve.candidates import FileTarget
+from probelang.resolve.owners import Owners
 from probelang.resolve.patterns import Lines, Place, parse_place
-
-MAXIMUM_DEPTH = 200
 
 
 def instances_of(file: FileTarget, place: Place) -> tuple[Instance, ...]:
@@ -34,7 +30,8 @@ def instances_of(file: FileTarget, place: Place) -> tuple[Instance, ...]:
     found = functions_in(debug, place)
     if place.lines is None or place.lines == Lines():
         return found
-    kept = tuple(i for i in found if _stands_at(debug, i, place.lines))
+    owners = Owners(debug)
+    kept = tuple(i for i in found if _stands_at(owners, i, place.lines))
     if not kept:
         raise BinaryError(unknown_line(debug, place, found))
     return kept
@@ -74,11 +71,11 @@ def _unknown_source(debug: Debug, pattern: str) -> places.UnknownSource:
 # ---------------------------------------------------------------------------------------------- lines of functions
 
 
-def own_rows(debug: Debug, instance: Instance) -> list[LineRow]:
+def own_rows(owners: Owners, instance: Instance) -> list[LineRow]:
     """The rows of the line table for an instance's own code: without what was inlined into it."""
     table = line_table(instance.function.unit)
     rows = [row for low, high in instance.ranges for row in rows_between(table, low, high)]
-    return [row for row in rows if instance.entry.key == owner_of(debug, row, instance.function)[-1].key]
+    return [row for row in rows if owners.within(instance.function, row)[-1].key == instance.entry.key]
 
 
 def rows_between(table: LineTable, low: int, high: int) -> Iterator[LineRow]:
@@ -93,14 +90,14 @@ def rows_between(table: LineTable, low: int, high: int) -> Iterator[LineRow]:
         position += 1
 
 
-def _stands_at(debug: Debug, instance: Instance, lines: Lines) -> bool:
+def _stands_at(owners: Owners, instance: Instance, lines: Lines) -> bool:
     declared = instance.line
     if lines.behind is not None:
         lines = Lines(((declared + lines.behind, declared + lines.behind),))
     if declared in lines:
         return True
     # the compiler drops lines without code: between its first and its last line everything is the function's
-    own = [row.line for row in own_rows(debug, instance) if row.line and row.file == instance.file]
+    own = [row.line for row in own_rows(owners, instance) if row.line and row.file == instance.file]
     last = max(own, default=declared)
     return any(low <= last and high >= declared for low, high in lines.ranges)
 
@@ -128,9 +125,8 @@ def _first(lines: Lines, instances: tuple[Instance, ...] | None) -> int:
 
 def lines_with_code(debug: Debug, place: Place, instances: tuple[Instance, ...] | None) -> list[int]:
     if instances is not None and place.function != "*":
-        found = {
-            row.line for i in instances for row in own_rows(debug, i) if file_matches(row.file, place.file)
-        }
+        owners, matches = Owners(debug), matcher(place.file)
+        found = {row.line for i in instances for row in own_rows(owners, i) if matches(row.file)}
     else:
         found = {
             row.line for unit in units_of(debug, place.file) for row in line_table(unit).lines_of(place.file)
@@ -142,37 +138,6 @@ def nearest_lines(known: list[int], wanted: int) -> tuple[int, ...]:
     """The one before and the one behind."""
     before = [line for line in known if line < wanted][-1:]
     return (*before, *[line for line in known if line > wanted][:1])
-
-
-def owner_of(debug: Debug, row: LineRow, function: Entry) -> list[Entry]:
-    """The function whose statement this is, last, with those around it that it is inlined into. The addresses of a copy also hold
-    statements of what is around it, which the compiler moved: a function's own are behind its declaration."""
-    chain = copies_at(function, row.address)
-    if len(chain) == 1:
-        return chain
-    declared = [instance_of(entry, function) for entry in chain]
-    own = [(i.line, n) for n, i in enumerate(declared) if i.file == row.file and i.line <= row.line]
-    return chain[: max(own)[1] + 1] if own else chain
-
-
-def copies_at(function: Entry, address: int) -> list[Entry]:
-    """The function and the copies inlined into it that hold the address, outermost first."""
-    chain = [function]
-    while len(chain) < MAXIMUM_DEPTH:
-        inner = next((e for e in copies_in(chain[-1]) if _holds(e, address)), None)
-        if inner is None:
-            break
-        chain.append(inner)
-    return chain
-
-
-def copies_in(entry: Entry) -> Iterator[Entry]:
-    """What is inlined into a function or a copy, directly."""
-    return (e for e in within(entry, inlined=False) if e.tag == c.TAG_inlined_subroutine)
-
-
-def _holds(entry: Entry, address: int) -> bool:
-    return any(low <= address < high for low, high in entry_ranges(entry))
 
 
 def instances_at(file: FileTarget, pattern: str | int) -> tuple[Instance, ...]:

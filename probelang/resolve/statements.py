@@ -7,20 +7,21 @@ A line has a site for each run of its instructions at which a debugger would sto
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 
 from probelang.diag.deferred import target
-from probelang.dwarf.declarations import name_test
+from probelang.dwarf.declarations import declared_at
 from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.files import Debug
 from probelang.dwarf.image import BinaryError
 from probelang.dwarf.instances import Instance, find_instances, instance_of
-from probelang.dwarf.lines import LineRow, line_table
+from probelang.dwarf.lines import LineRow, LineTable, line_table
 from probelang.resolve.candidates import Candidate, FileTarget, Sites, settle
 from probelang.resolve.families import component_text
 from probelang.resolve.functions import code_around, declared_name
+from probelang.resolve.owners import Owners
 from probelang.resolve.patterns import Lines, Place, parse_place
-from probelang.resolve.sources import lines_with_code, nearest_lines, owner_of, units_of, unknown_line
+from probelang.resolve.sources import lines_with_code, nearest_lines, units_of, unknown_line
 from probelang.resolved import SiteDetail
 from probelang.sites import enclosing_function
 from probelang.source import Span
@@ -64,8 +65,8 @@ def _entries(file: FileTarget, debug: Debug, place: Place) -> list[Candidate]:
 
 
 def _instances(debug: Debug, place: Place) -> tuple[Instance, ...]:
-    """Raises BinaryError where there is no function of the name, in the file if one is given."""
-    found = find_instances(debug, place.function, place.file)
+    """Raises BinaryError where there is no function of the name. Its code may come from other files than its declaration."""
+    found = find_instances(debug, place.function, place.file) or find_instances(debug, place.function)
     if not found:
         if place.file:
             units_of(debug, place.file)
@@ -89,6 +90,7 @@ def _statements(file: FileTarget, debug: Debug, place: Place, lines: Lines, near
             best = min(near, key=lambda line: (abs(line - lines.ranges[0][0]), -line))
             found = _rows(debug, place, Lines(((best, best),)), units, instances)
     if not found:
+        units_of(debug, place.file)  # there may be no such file
         raise BinaryError(unknown_line(debug, place, instances))
     return [_candidate(file, debug, row, chain) for row, chain in found]
 
@@ -99,31 +101,43 @@ def _units(instances: Iterable[Instance]) -> list[Unit]:
 
 def _rows(
     debug: Debug, place: Place, lines: Lines, units: list[Unit], instances: tuple[Instance, ...] | None
-) -> list[tuple[LineRow, list[Entry]]]:
+) -> list[tuple[LineRow, tuple[Entry, ...]]]:
     """The statements, each with the function and the inlined copies that it lies in, the one whose code it is last."""
     wanted: Container[int] | None = lines if lines.ranges else None
     if lines.behind is not None:
         wanted = {i.line + lines.behind for i in instances or ()}
-    ranges = None if instances is None else [r for i in instances for r in i.ranges]
-    test = name_test(place.function)
-    found: list[tuple[LineRow, list[Entry]]] = []
+    known = None if instances is None else {i.entry.key for i in instances}
+    owners = Owners(debug)
+    found: list[tuple[LineRow, tuple[Entry, ...]]] = []
     for unit in units:
-        for row in line_table(unit).statements(place.file, wanted):
-            if ranges is not None and not any(low <= row.address < high for low, high in ranges):
+        for row, chain in _owned(owners, line_table(unit), place.file, wanted):
+            if known is not None and (not chain or chain[-1].key not in known):
                 continue
-            function = debug.functions.at(row.address)
-            chain = [] if function is None else owner_of(debug, row, function)
-            if place.function != "*" or lines.behind is not None:
-                own = instance_of(chain[-1], chain[0]) if chain else None
-                if own is None or not test(own.name, own.symbol):
-                    continue
-                if lines.behind is not None and own.line + lines.behind != row.line:
-                    continue
+            if lines.behind is not None and declared_at(chain[-1])[1] + lines.behind != row.line:
+                continue
             found.append((row, chain))
     return found
 
 
-def _candidate(file: FileTarget, debug: Debug, row: LineRow, chain: list[Entry]) -> Candidate:
+def _owned(
+    owners: Owners, table: LineTable, file: str, wanted: Container[int] | None
+) -> Iterator[tuple[LineRow, tuple[Entry, ...]]]:
+    """Statements with the functions around them. Of lines at which the compiler marks no statement (as in GCC's templates) the first
+    instruction in each function and inlined copy."""
+    marked = table.statements(file, wanted)
+    for row in marked:
+        yield row, owners.of(row)
+    known = {(row.file, row.line) for row in marked}
+    first: dict[tuple[int, ...], tuple[LineRow, tuple[Entry, ...]]] = {}
+    for row in sorted(table.lines_of(file)):
+        if (row.file, row.line) not in known and row.line and (wanted is None or row.line in wanted):
+            chain = owners.of(row)
+            key = chain[-1].key if chain else (0, 0)
+            first.setdefault((*key, row.line), (row, chain))
+    yield from first.values()
+
+
+def _candidate(file: FileTarget, debug: Debug, row: LineRow, chain: tuple[Entry, ...]) -> Candidate:
     name, detail, code = "", SiteDetail(is_entry=False), None
     if chain:
         own = instance_of(chain[-1], chain[0])

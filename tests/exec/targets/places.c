@@ -6,9 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifdef __clang__
+#define NOINLINE __attribute__((noinline))
+#else
+#define NOINLINE __attribute__((noinline, noclone))
+#endif
+
 static volatile long work_calls, inl_calls, nested_calls, loops, agains, other_work, helper_calls;
 
-__attribute__((noinline, noclone)) long work(long n)
+NOINLINE long work(long n)
 {
     work_calls++; // @work
     return n * 2;
@@ -26,13 +32,13 @@ static inline __attribute__((always_inline)) long inl(long n)
     return n + nested(n);
 }
 
-static __attribute__((noinline, noclone)) long helper(long n)
+static NOINLINE long helper(long n)
 {
     helper_calls++;
     return work(n) + 1;
 }
 
-__attribute__((noinline, noclone)) long other(long n)
+NOINLINE long other(long n)
 {
     long s = 0;
     for (long i = 0; i < n; i++) {
@@ -50,7 +56,7 @@ int main(int argc, char **argv)
 again:
     agains++; // @again
     total += other(5) + helper(n);
-    if (++n < 3)
+    if (++n < argc + 2)
         goto again;
     total += inl(n);
     printf("work=%ld inl=%ld nested=%ld helper=%ld line_loop=%ld label_again=%ld other_work=%ld main_work=%d\n", work_calls,

@@ -35,10 +35,10 @@ __attribute__((noinline)) long secret(long n)
 
 extern "C" __attribute__((noinline)) long plain(long n) { return shop::secret(n) + shop::twice(n); }
 
-int main(int argc, char **)
+int main(int argc, char **) // as many rounds as no compiler knows
 {
     long sum = 0;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < argc + 3; i++) {
         shop::Cart cart(i);
         cart.add(argc);
         sum += cart.area() + shop::twice(2.5 * i) + plain(i);
