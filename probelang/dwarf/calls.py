@@ -10,7 +10,6 @@ that is read. Sources: DWARF 5, section 3.4; Intel 64 manual, CALL; GNU extensio
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from probelang.dwarf.files import Debug
 
 _CALL, _JUMP = 0xE8, 0xE9
-_FAR = re.compile(b"[\xe8\xe9]|\x0f[\x80-\x8f]", re.DOTALL)
+_BLOCK = 1 << 16
 _REACH = 16 << 20  # bytes of code either side that are searched
 _LARGEST_UNIT = 4 << 20
 _MOST_ENTRIES = 1 << 20
@@ -48,7 +47,7 @@ def references(debug: Debug, function: Entry, address: int, names: tuple[str, ..
     `names`. And bytes that only look like one."""
     found = debug.calls.get(address)
     if found is None:
-        calls, jumps = _search(debug.binary, address, names)
+        calls, jumps = direct_references(debug.binary, address, names)
         found = debug.calls[address] = References(calls, jumps, tuple(_indirect(debug, function.unit)))
     return found
 
@@ -63,7 +62,10 @@ def _indirect(debug: Debug, unit: Unit) -> Iterator[int]:
                 yield address
 
 
-def _search(binary: Binary, address: int, names: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def direct_references(
+    binary: Binary, address: int, names: tuple[str, ...] = ()
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Addresses behind the calls, and behind the jumps."""
     targets = {address}
     if binary.kind == "library" and names:
         targets |= {slot.address for slot in find_slots(binary) if slot.symbol in names}
@@ -76,20 +78,29 @@ def _search(binary: Binary, address: int, names: tuple[str, ...]) -> tuple[tuple
         if low < high:
             start = section.offset + low - section.address
             data = binary.image.bytes_at(start, high - low, f"section `{section.name}`")
-            for end, is_call in _far(data, low, targets):
-                (calls if is_call else jumps).append(end)
+            for target in targets:
+                for end, is_call in _far(data, low, target):
+                    (calls if is_call else jumps).append(end)
             jumps += _near(data, low, address)
     return tuple(calls), tuple(jumps)
 
 
-def _far(data: bytes, start: int, targets: set[int]) -> Iterator[tuple[int, bool]]:
+def _far(data: bytes, start: int, target: int) -> Iterator[tuple[int, bool]]:
     """Where instructions with a distance of 4 bytes end, and whether they are calls."""
-    distance = struct.Struct("<i").unpack_from
-    last = len(data) - 4
-    for match in _FAR.finditer(data):
-        at = match.end()
-        if at <= last and start + at + 4 + distance(data, at)[0] in targets:
-            yield start + at + 4, data[at - 1] == _CALL
+    for first in range(0, len(data), _BLOCK):
+        # within a block the high halves of the distances are two numbers, for which `re` can look
+        farthest = target - start - first
+        halves = {(far >> 16).to_bytes(2, "little", signed=True) for far in (farthest, farthest - _BLOCK - 6)}
+        high = b"|".join(re.escape(half) for half in sorted(halves))
+        for opcodes in (rb"[\xe8\xe9]", rb"\x0f[\x80-\x8f]"):
+            search = re.compile(opcodes + rb"..(?:" + high + rb")", re.DOTALL).search
+            end = min(first + _BLOCK + 5, len(data))
+            found = search(data, first, end)
+            while found is not None:
+                distance = int.from_bytes(data[found.end() - 4 : found.end()], "little", signed=True)
+                if start + found.end() + distance == target and found.start() < first + _BLOCK:
+                    yield start + found.end(), data[found.end() - 5] == _CALL
+                found = search(data, found.start() + 1, end)
 
 
 def _near(data: bytes, start: int, target: int) -> Iterator[int]:

@@ -82,7 +82,7 @@ def _part_of_pieces(whole: Pieces, start: int, count: int | None) -> Location:
         if end is not None:
             high = min(high, end)
         if low < high:
-            found.append(Piece(high - low, piece.location, piece.skip_bits + low - position))
+            found.append(Piece(high - low, piece.location, piece.skip_bits + low - position, piece.reason))
         position += piece.bits
     if len(found) == 1 and (count is None or found[0].bits == count):
         only = found[0]

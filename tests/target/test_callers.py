@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from probelang.dwarf.calls import references
+from probelang.dwarf.binary import open_binary
+from probelang.dwarf.calls import direct_references, references
 from probelang.dwarf.files import Files
 from probelang.options import Backend
 from probelang.target.frame import function_address
@@ -145,3 +146,25 @@ def test_callers_are_found_in_the_code(program: Path) -> None:
     frame_calls = [debug.functions.at(end - 1) for end in (*found.calls, *found.jumps)]
     assert [e.text(3) for e in frame_calls if e is not None] == ["main", "tail"]
     assert len(found.indirect) == 1
+
+
+def test_no_call_is_overlooked() -> None:
+    """Every byte that may begin a call or jump is looked at one by one, for the functions that are called most."""
+    binary = open_binary("/bin/bash")
+    text = binary.image.section(".text")
+    assert text is not None
+    data = binary.image.contents(text)
+    expected: dict[int, set[int]] = {}
+    for at in range(len(data) - 5):
+        size = 5 if data[at] in (0xE8, 0xE9) else 6 if data[at] == 0x0F and data[at + 1] & 0xF0 == 0x80 else 0
+        if size:
+            end = text.address + at + size
+            distance = int.from_bytes(data[at + size - 4 : at + size], "little", signed=True)
+            expected.setdefault(end + distance, set()).add(end)
+    most = sorted(expected, key=lambda target: -len(expected[target]))
+    near = [t for t in most if text.address <= t < text.end]
+    for target in (*near[:20], *near[2000:2020]):
+        calls, jumps = direct_references(binary, target)
+        far = {end for end in (*calls, *jumps) if end in expected[target]}
+        assert far == expected[target]
+        assert all(abs(end - target) <= 130 for end in {*calls, *jumps} - far)
