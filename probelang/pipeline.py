@@ -112,14 +112,25 @@ def resolve_source(
 
 def list_places(point: str, options: Options, variables: bool, hooks: Hooks = QUIET) -> tuple[Listed, ...]:
     """The places that a probe point means. `variables`: with what can be read there."""
-    from probelang.dwarf.files import Files
-
-    files = Files(progress=hooks.progress)
+    files = _open_files(hooks)
     program = resolve_point(point, options, hooks, files)
     with phase("list", SourceFile("<probe point>", point), hooks):
         from probelang.resolve.listing import places
 
         return tuple(places(program, files, variables))
+
+
+def _open_files(hooks: Hooks) -> Files:
+    """For one compilation. What a script names in `@cast` and `@var` is found as in a probe point."""
+    from probelang.dwarf.files import Files
+
+    def locate(name: str) -> str:
+        from probelang.resolve.paths import Host, programs
+
+        return programs(name, Host.current(files))[0]
+
+    files = Files(locate, hooks.progress)
+    return files
 
 
 def resolve_point(
@@ -152,9 +163,7 @@ def resolve_program(
 
 def type_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> typed.Program:
     """Names, probe points, types: everything that a script can be wrong in."""
-    from probelang.dwarf.files import Files
-
-    files = Files(progress=hooks.progress)
+    files = _open_files(hooks)
     program = resolve_source(source, options, hooks, files)
     with phase("check", source, hooks):
         from probelang.check import check

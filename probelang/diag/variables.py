@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from probelang.diag import did_you_mean
+from probelang.diag import CompileWarning, did_you_mean
 from probelang.diag.types import TypeDiagnostic
 
 _MOST_SHOWN = 12
@@ -263,3 +263,44 @@ class FloatMisused(TypeDiagnostic):
 
     def help(self) -> str:
         return f"print it with `%f`, compare it, or convert it: `long({self.what})`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderUnusable(TypeDiagnostic):
+    """`reason`: the compiler's, or ours."""
+
+    code: ClassVar[str] = "E0357"
+    header: str
+    reason: str
+
+    def title(self) -> str:
+        return f"the header `{self.header}` cannot be compiled: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoCompiler(TypeDiagnostic):
+    """`language`: "C", "C++"."""
+
+    code: ClassVar[str] = "E0358"
+    header: str
+    language: str
+
+    def title(self) -> str:
+        return f"types of the header `{self.header}` need a compiler of {self.language}, and there is none"
+
+    def help(self) -> str:
+        package = "g++" if self.language == "C++" else "gcc"
+        return f"install the package `{package}` or `clang`, or name a file with debug information instead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacesNotDescribed(CompileWarning):
+    """Of the places of a pattern: those whose variables cannot be known."""
+
+    code: ClassVar[str] = "W0340"
+    count: int
+    examples: tuple[str, ...]
+
+    def title(self) -> str:
+        noun = "place is" if self.count == 1 else "places are"
+        return f"{self.count} {noun} left out: debug information does not describe them ({listed(self.examples)})"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from probelang.dwarf.calls import References
     from probelang.dwarf.index import Index
     from probelang.dwarf.info import DebugInfo
-    from probelang.dwarf.scopes import Functions, Scope
+    from probelang.dwarf.scopes import Functions, Scope, Variable
     from probelang.dwarf.types import Types
 
 
@@ -37,6 +37,10 @@ class Debug:
     index: list[Index] = field(default_factory=list["Index"])
     calls: dict[int, References] = field(default_factory=dict["int", "References"])
     """By the address of the function; kept by `probelang.dwarf.calls`."""
+    globals: dict[tuple[str, str], Variable | None] = field(
+        default_factory=dict["tuple[str, str]", "Variable | None"]
+    )
+    """By name and source file; kept by `probelang.dwarf.globals`."""
 
     def scope(self, address: int, instance: int | None = None) -> Scope | None:
         """See `probelang.dwarf.scopes.find_scope`."""
@@ -65,6 +69,13 @@ class Files:
         if path not in self._debugs:
             self._debugs[path] = open_debug(self.binary(path), self.progress)
         return self._debugs[path]
+
+    def made(self, name: str, make: Callable[[], Debug]) -> Debug:
+        """Debug information that lies in no file that a script could name."""
+        found = self._debugs.get(name)
+        if found is None:
+            found = self._debugs[name] = make()
+        return found
 
     def opened(self) -> tuple[Debug, ...]:
         """The debug information read so far."""
