@@ -7,6 +7,7 @@ All mistakes of all steps are reported together, each place once: a probe whose 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ from probelang.check.scope import (
     make_scope,
     written_names,
 )
-from probelang.check.sites import join, mark_templates, names_target, needs_site, split
+from probelang.check.sites import join, mark_templates, names_target, names_variables, needs_site, split
 from probelang.check.walk import Code
 from probelang.diag import CompileError, CompileWarning, Diagnostic, similar_names
 from probelang.dwarf.files import Files
@@ -45,6 +46,9 @@ from probelang.options import Options
 
 if TYPE_CHECKING:
     from probelang.dwarf.ctypes import CType
+
+
+MOST_ALIKE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def check(
     found = _each_once([*found, *check_halves(result, scope.builtins, options.backend)])
     if found:
         raise CompileError(found)
-    return CheckResult(result, tuple(_warnings(low, live, result)))
+    return CheckResult(result, (*places.warnings, *_warnings(low, live, result)))
 
 
 def known_builtins() -> Mapping[tuple[str, int], Builtin]:
@@ -102,8 +106,16 @@ def known_builtins() -> Mapping[tuple[str, int], Builtin]:
 
 
 def _each_once(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Of one kind at one place a few are enough: a probe may have a thousand places."""
     unique = {(type(d), _place(d), d.title()): d for d in found}
-    return list(unique.values())
+    counts: Counter[tuple[type[Diagnostic], tuple[str, int] | None]] = Counter()
+    kept: list[Diagnostic] = []
+    for mistake in unique.values():
+        key = type(mistake), _place(mistake)
+        counts[key] += 1
+        if counts[key] <= MOST_ALIKE:
+            kept.append(mistake)
+    return kept
 
 
 def _place(diagnostic: Diagnostic) -> tuple[str, int] | None:
@@ -144,8 +156,30 @@ def _prepare_all(scope: Scope, program: resolved.Program, places: Places) -> Ite
     mark_templates(scope)
     templates = frozenset(f.name for f in scope.functions if f.is_template)
     for number, whole in enumerate(program.probes):
-        for probe in split(whole, templates):
-            yield _prepare(scope, number, probe, places, templates)
+        made = [_prepare(scope, number, probe, places, templates) for probe in split(whole, templates)]
+        if len(made) > 1:
+            made = _described(made, places)
+        yield from made
+
+
+def _described(probes: list[_Probe], places: Places) -> list[_Probe]:
+    """Without those places of a pattern of which debug information says nothing, where variables are asked for."""
+    kept: list[_Probe] = []
+    missing: list[str] = []
+    for probe in probes:
+        site = probe.parts[0][0].targets.site
+        bare = site is not None and site.mark is None and names_variables(probe.probe)
+        if bare and site is not None and not site.target.is_described():
+            missing.append(site.target.place.function)
+        else:
+            kept.append(probe)
+    if missing and kept:
+        span = probes[0].probe.span
+        places.warnings.append(
+            mistakes.PlacesNotDescribed(span=span, count=len(missing), examples=tuple(missing[:3]))
+        )
+        return kept
+    return probes
 
 
 def _prepare(

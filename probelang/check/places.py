@@ -5,11 +5,12 @@ A process's code: debug information, or the operands of a mark. PLT slots and sy
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from probelang import resolved
 from probelang.artifact.points import FunctionPoint, LifecyclePoint, ProcessPoint, SyscallPoint, TimerPoint
 from probelang.check.scope import Body, LocalUse, SiteContext, Targets
+from probelang.diag import CompileWarning
 from probelang.dwarf.files import Files
 
 _SYSCALL_NAMES = frozenset(("$syscall", *(f"$arg{n}" for n in range(1, 7))))
@@ -17,10 +18,11 @@ _SYSCALL_NAMES = frozenset(("$syscall", *(f"$arg{n}" for n in range(1, 7))))
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """`lenient`: what cannot be found reads as 0."""
+    """`lenient`: what cannot be found reads as 0. `warnings`: of places that were left out."""
 
     files: Files
     lenient: bool
+    warnings: list[CompileWarning] = field(default_factory=list[CompileWarning])
 
     def targets(self, probe: resolved.Probe, locals_: dict[str, LocalUse], needs_site: bool) -> Targets:
         """`locals_`: of the probe. `needs_site`: its code names the probed program; it is a probe of one site then."""

@@ -31,6 +31,12 @@ def names_target(node: Code) -> bool:
     return False
 
 
+def names_variables(probe: resolved.Probe) -> bool:
+    """Whether a probe's own code uses `$names`."""
+    code: list[Code] = [*(c.expression for c in probe.when), *(part.code for part in probe.parts)]
+    return any(isinstance(node, syntax.TargetVariable) for c in code for node in everything(c))
+
+
 def mark_templates(scope: Scope) -> None:
     """Sets `is_template` of functions that name variables of the probed program, and of all that call them."""
     names: set[str] = set()

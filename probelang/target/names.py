@@ -7,13 +7,11 @@ names.enumerator("cm_simple", None)     ->  4
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterator
 
 from probelang.diag.deferred import variables
 from probelang.dwarf import constants as c
 from probelang.dwarf.ctypes import CType, Enum, Struct, bare
-from probelang.dwarf.entry import Unit
 from probelang.dwarf.files import Debug, Files
 from probelang.dwarf.types import scoped_entries
 from probelang.target.debuginfo import debug_of
@@ -72,9 +70,3 @@ class TypeNames:
             if not found.declared:
                 return found
         return struct
-
-
-def is_source(unit: Unit, pattern: str) -> bool:
-    """Whether a unit is that of a source file, named by the end of its path."""
-    name = unit.name if unit.name.startswith("/") else f"{unit.folder}/{unit.name}"
-    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"*/{pattern}")

@@ -21,8 +21,9 @@ from probelang.dwarf import constants as c
 from probelang.dwarf.binary import Binary
 from probelang.dwarf.ctypes import Struct, bare
 from probelang.dwarf.files import Debug, Files
+from probelang.dwarf.globals import find_definition
 from probelang.dwarf.ranges import entry_ranges
-from probelang.dwarf.scopes import Scope, Variable, find_global
+from probelang.dwarf.scopes import Scope, Variable
 from probelang.dwarf.types import own_name
 from probelang.target.abi import argument_locations, result_location
 from probelang.target.build import here, number, plus, register
@@ -31,7 +32,7 @@ from probelang.target.expression import OPTIMISED_OUT, compile_location, compile
 from probelang.target.frame import SiteFrame
 from probelang.target.location import Computed, Constant, InMemory, Location, Unavailable
 from probelang.target.mistake import TargetMistake
-from probelang.target.names import TypeNames, is_source
+from probelang.target.names import TypeNames
 from probelang.target.symbols import Symbols
 from probelang.target.values import Object
 
@@ -95,6 +96,13 @@ class TargetSite:
             raise TargetMistake(variables.NotDescribed(function=self.place.function, path=self.place.path))
         return found
 
+    def is_described(self) -> bool:
+        """Whether debug information has this place, where the file has any."""
+        try:
+            return self.scope is not None
+        except TargetMistake as mistake:
+            return not isinstance(mistake.diagnostic, variables.NotDescribed)
+
     @cached_property
     def pc(self) -> int:
         """Where the probe has to stand so that parameters can be read."""
@@ -147,7 +155,7 @@ class TargetSite:
 
     def find(self, name: str) -> Variable | None:
         found = self.scope.find(name)
-        return self._elsewhere(name) or found if found is None or found.declared else found
+        return find_definition(self.debug, name) or found if found is None or found.declared else found
 
     def is_static(self, name: str) -> bool:
         """Whether a variable lies in memory all the time, and not in the function's frame."""
@@ -162,19 +170,6 @@ class TargetSite:
         function = self.scope.name or self.place.function
         return variables.UnknownVariable(name=f"${name}", function=function, similar=near, available=known)
 
-    def _elsewhere(self, name: str, source: str = "") -> Variable | None:
-        """A global that some unit of the file defines; one of which nothing is left where no other has it."""
-        raw = name.rpartition("::")[2].encode("utf-8", "surrogateescape")
-        gone: Variable | None = None
-        for unit in self.debug.info.units_naming(raw):
-            if not source or is_source(unit, source):
-                found = find_global(self.debug.types, unit, name)
-                if found is not None and not found.declared:
-                    if not found.gone:
-                        return found
-                    gone = gone or found
-        return gone
-
     def object(self, variable: Variable, at: int = 0) -> Object:
         ctype = variable.type.get()
         plain = bare(ctype)
@@ -185,11 +180,10 @@ class TargetSite:
     def _location(self, variable: Variable, at: int) -> Location:
         expression = variable.location(self.pc)
         if expression:
-            if variable.kind == "parameter" and variable.everywhere and self._passes_arguments:
-                passed = self._passed(variable)
-                if passed is not None:
-                    return passed
-            return compile_location(expression, self.frame(at).in_unit(variable.entry.unit))
+            found = compile_location(expression, self.frame(at).in_unit(variable.entry.unit))
+            if isinstance(found, InMemory) and variable.kind == "parameter" and variable.everywhere:
+                return (self._passed(variable) if self._passes_arguments else None) or found
+            return found
         constant = variable.constant()
         if isinstance(constant, int):
             return Computed(number(constant))
@@ -259,14 +253,14 @@ class TargetSite:
             return TargetSite(self.files, Place(path, 0, ""), self._module_base(path)).outer_variable(
                 wanted, source
             )
-        found = self._elsewhere(wanted, source) or (None if source else self.scope.find(wanted))
+        found = find_definition(self.debug, wanted, source) or (None if source else self.scope.find(wanted))
         if found is None:
             raise TargetMistake(variables.UnknownGlobal(name=name, path=self.place.path))
         return self.object(found, at)
 
     def outer_variable(self, name: str, source: str) -> Object:
         """A global of a file that the probe is not in: `base` is all that is known of where it lies."""
-        found = self._elsewhere(name, source)
+        found = find_definition(self.debug, name, source)
         if found is None:
             raise TargetMistake(variables.UnknownGlobal(name=name, path=self.place.path))
         expression = found.location(0)
