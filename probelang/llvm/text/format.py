@@ -9,6 +9,7 @@ first NUL byte, which only `%c`, `%b` and `%m` can bring; `%m` and `%M` read at 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from probelang.artifact.code import Piece
@@ -41,9 +42,8 @@ PLAIN = Piece("s")
 
 def format_text(e: Emitter, pieces: Sequence[Piece], values: Sequence[Result], at: int) -> StrVal:
     """`values` in the order in which the pieces take them. `at`: the place of faults of %m."""
-    return format_groups(
-        e, pieces, [lambda first=first, end=end: values[first:end] for first, end in groups(pieces)], at
-    )
+    conversions = [partial(list, values[first:end]) for first, end in groups(pieces)]
+    return format_groups(e, pieces, conversions, at)
 
 
 def groups(pieces: Sequence[Piece]) -> list[tuple[int, int]]:
