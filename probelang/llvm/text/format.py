@@ -42,7 +42,7 @@ PLAIN = Piece("s")
 
 def format_text(e: Emitter, pieces: Sequence[Piece], values: Sequence[Result], at: int) -> StrVal:
     """`values` in the order in which the pieces take them. `at`: the place of faults of %m."""
-    conversions = [partial(list, values[first:end]) for first, end in groups(pieces)]
+    conversions = [partial(list[Result], values[first:end]) for first, end in groups(pieces)]
     return format_groups(e, pieces, conversions, at)
 
 
