@@ -39,6 +39,10 @@ Run = Callable[..., Result]
 Compile = Callable[..., Path]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the expected messages anew")
+
+
 def is_root() -> bool:
     """Not only in a container, and with what makes root of it."""
     from probelang.runtime.capabilities import CAP_SYS_ADMIN, has_capability

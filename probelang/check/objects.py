@@ -86,6 +86,14 @@ class Walk:
 
     def object(self, node: syntax.Expression) -> Object:
         """Raises NotAnObject and what is among TROUBLES."""
+        try:
+            return self._object(node)
+        except TargetMistake as mistake:
+            if mistake.at is None:
+                mistake.at = node.span  # the innermost
+            raise
+
+    def _object(self, node: syntax.Expression) -> Object:
         body = self.body
         match node:
             case syntax.TargetVariable(special=False):
@@ -276,7 +284,9 @@ def _assignments(block: syntax.Block) -> Iterator[syntax.Assign]:
 
 def diagnose(trouble: Trouble, node: syntax.Expression, walk: Walk) -> Diagnostic:
     """As a mistake at the place of the expression."""
-    if not isinstance(trouble, Unavailable):
+    if isinstance(trouble, TargetMistake):
+        return respan(trouble.diagnostic, trouble.at or node.span)
+    if isinstance(trouble, BinaryError):
         return respan(trouble.diagnostic, node.span)
     leaf = _leaf(node)
     nearest = ""

@@ -41,7 +41,8 @@ class UnknownVariable(TypeDiagnostic):
         near = did_you_mean(self.similar)
         if not self.available:
             return near
-        return f"{near}{'; ' if near else ''}here there are {listed(self.available)}"
+        verb = "is" if len(self.available) == 1 else "are"
+        return f"{near}{' ' if near else ''}here there {verb} {listed(self.available)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,18 +99,25 @@ class NotFollowable(TypeDiagnostic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownType(TypeDiagnostic):
+    """`path`: empty where no file is probed."""
+
     code: ClassVar[str] = "E0344"
     name: str
     path: str
+    similar: tuple[str, ...] = ()
 
     def title(self) -> str:
+        if not self.path:
+            return f"the type `{self.name}` is looked for in the probed file, and here there is none"
         return f"no type `{self.name}` in `{self.path}`"
 
     def label(self) -> str:
         return "unknown type"
 
     def help(self) -> str:
-        return 'a third argument of `@cast` names another file: `@cast(p, "struct s", "/usr/lib/libx.so")`'
+        return did_you_mean(self.similar) or (
+            'a third argument of `@cast` names another file or header: `@cast(p, "struct s", "/usr/lib/libx.so")`'
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,9 +240,13 @@ class UnknownGlobal(TypeDiagnostic):
     code: ClassVar[str] = "E0354"
     name: str
     path: str
+    similar: tuple[str, ...] = ()
 
     def title(self) -> str:
         return f"`{self.path}` has no global variable `{self.name}`"
+
+    def help(self) -> str:
+        return did_you_mean(self.similar)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,10 +254,14 @@ class UnknownEnumerator(TypeDiagnostic):
     code: ClassVar[str] = "E0355"
     name: str
     path: str
+    similar: tuple[str, ...] = ()
 
     def title(self) -> str:
         where = f" in `{self.path}`" if self.path else ""
         return f"no enum{where} has a constant `{self.name}`"
+
+    def help(self) -> str:
+        return did_you_mean(self.similar)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

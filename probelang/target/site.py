@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 from probelang.artifact.code import Expr, Local
@@ -32,7 +32,7 @@ from probelang.target.expression import OPTIMISED_OUT, compile_location, compile
 from probelang.target.frame import SiteFrame
 from probelang.target.location import Computed, Constant, InMemory, Location, Unavailable
 from probelang.target.mistake import TargetMistake
-from probelang.target.names import TypeNames
+from probelang.target.names import TypeNames, few_units, global_names
 from probelang.target.symbols import Symbols
 from probelang.target.values import Object
 
@@ -150,7 +150,7 @@ class TargetSite:
         """`$name`. Raises TargetMistake and Unavailable."""
         found = self.find(name)
         if found is None:
-            raise TargetMistake(self._unknown(name))
+            raise TargetMistake(partial(self._unknown, name))
         return self.object(found, at)
 
     def find(self, name: str) -> Variable | None:
@@ -165,10 +165,14 @@ class TargetSite:
         return found.kind == "global" or (found.kind == "local" and _has_address(found))
 
     def _unknown(self, name: str) -> Diagnostic:
-        known = tuple(f"${n}" for n in self.scope.variables())
-        near = similar_names(f"${name}", known)
-        function = self.scope.name or self.place.function
-        return variables.UnknownVariable(name=f"${name}", function=function, similar=near, available=known)
+        known = self.scope.variables()
+        near = similar_names(name, [*known, *global_names(self.scope.unit)])
+        return variables.UnknownVariable(
+            name=f"${name}",
+            function=self.scope.name or self.place.function,
+            similar=tuple(f"${n}" for n in near),
+            available=tuple(f"${n}" for n, found in self.all_variables("vars") if isinstance(found, Object)),
+        )
 
     def object(self, variable: Variable, at: int = 0) -> Object:
         ctype = variable.type.get()
@@ -255,19 +259,25 @@ class TargetSite:
             )
         found = find_definition(self.debug, wanted, source) or (None if source else self.scope.find(wanted))
         if found is None:
-            raise TargetMistake(variables.UnknownGlobal(name=name, path=self.place.path))
+            raise TargetMistake(partial(self._unknown_global, name))
         return self.object(found, at)
 
     def outer_variable(self, name: str, source: str) -> Object:
         """A global of a file that the probe is not in: `base` is all that is known of where it lies."""
         found = find_definition(self.debug, name, source)
         if found is None:
-            raise TargetMistake(variables.UnknownGlobal(name=name, path=self.place.path))
+            raise TargetMistake(partial(self._unknown_global, name))
         expression = found.location(0)
         if expression and expression[0] == _OP_ADDR:
             address = int.from_bytes(expression[1:9], "little")
             return Object(found.type.get(), InMemory(plus(self.base, address)))
         raise Unavailable("it has no fixed place in its file")
+
+    def _unknown_global(self, name: str) -> Diagnostic:
+        wanted, _, source = name.partition("@")
+        known = [n for unit in few_units(self.debug) for n in global_names(unit)]
+        near = () if source and wanted in known else similar_names(wanted, sorted(set(known)))
+        return variables.UnknownGlobal(name=name, path=self.place.path, similar=near)
 
     def _module_base(self, path: str) -> Expr:
         if self.files.binary(path).kind != "exec":

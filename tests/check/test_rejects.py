@@ -193,7 +193,7 @@ TARGETS = [
     ("probe begin { $x = 1 }", "E0329 1:15"),
     (f"{P} {{ println($x) }}", "E0401 1:44"),
     (f"{P} {{ println($x->y[1]) }}", "E0401 1:44"),
-    (f"{P} {{ println(&$x) }}", "E0401 1:44"),
+    (f"{P} {{ println(&$x) }}", "E0401 1:45"),
     (f"{P} {{ println($x$) }}", "E0401 1:44"),
     (f"{P} {{ println($$vars) }}", "E0401 1:44"),
     (f'{P} {{ println(@cast(1, "s")->x) }}', "E0401 1:44"),

@@ -1,0 +1,4 @@
+int without(int n)
+{
+    return n + 1;
+}
