@@ -16,7 +16,7 @@ from probelang.dwarf import constants as c
 from probelang.dwarf import forms
 from probelang.dwarf.binary import code_ranges
 from probelang.dwarf.declarations import declared_at, last_name, name_test, names_of, naming_entry
-from probelang.dwarf.entry import Entry
+from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.files import Debug
 from probelang.dwarf.functions import is_pattern
 from probelang.dwarf.image import BinaryError
@@ -120,6 +120,20 @@ def _by_index(debug: Debug, ask: Callable[[Index], list[Row]], build: bool) -> l
         except DamagedIndex:
             drop_index(debug)
     return None
+
+
+def units_with(debug: Debug, file: str) -> list[Unit]:
+    """The units with code or declarations from a source file of this name; of large files the index knows."""
+    in_file = matcher(file)
+    index = known_index(debug)
+    if index is not None:
+        try:
+            found = [debug.info.unit_with(offset) for offset in index.units_of(in_file)]
+            return [unit for unit in found if unit is not None]
+        except DamagedIndex:
+            drop_index(debug)
+    units = (unit for unit in debug.info.units if unit.kind in ("compile", "skeleton"))
+    return [unit for unit in units if any(in_file(name) for name in unit.files)]
 
 
 def _entries(debug: Debug, row: Row) -> Found:

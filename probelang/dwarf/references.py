@@ -100,7 +100,7 @@ def named_in_scope(unit: Unit, name: bytes, tags: frozenset[int]) -> Iterator[tu
 
 def _has_indexed_names(unit: Unit) -> bool:
     """DWARF 5 as LLVM writes it, and split units: a name is the number of an offset, which is too short to be searched."""
-    return unit.kind == "split" or unit.root.has(c.AT_str_offsets_base)
+    return unit.section.name.endswith(".dwo") or unit.root.has(c.AT_str_offsets_base)
 
 
 def name_places(unit: Unit, name: bytes) -> Sequence[int]:

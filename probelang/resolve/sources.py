@@ -17,7 +17,7 @@ from probelang.dwarf.entry import Unit
 from probelang.dwarf.files import Debug
 from probelang.dwarf.functions import is_pattern, similar_functions
 from probelang.dwarf.image import BinaryError
-from probelang.dwarf.instances import Instance, find_instances, instance_of
+from probelang.dwarf.instances import Instance, find_instances, instance_of, units_with
 from probelang.dwarf.lines import LineRow, LineTable, line_table, matcher
 from probelang.resolve.candidates import FileTarget
 from probelang.resolve.owners import Owners
@@ -49,19 +49,16 @@ def functions_in(debug: Debug, place: Place) -> tuple[Instance, ...]:
 
 def units_of(debug: Debug, pattern: str) -> list[Unit]:
     """The units with code or declarations from such a file. Raises BinaryError where there are none."""
-    matches = matcher(pattern)
-    found = [u for u in code_units(debug) if any(matches(name) for name in u.files)]
+    found = units_with(debug, pattern)
     if not found:
         raise BinaryError(_unknown_source(debug, pattern))
     return found
 
 
-def code_units(debug: Debug) -> Iterator[Unit]:
-    return (u for u in debug.info.units if u.kind in ("compile", "skeleton"))
-
-
 def _unknown_source(debug: Debug, pattern: str) -> places.UnknownSource:
-    known = {os.path.basename(name) for unit in code_units(debug) for name in unit.files}
+    known = {
+        os.path.basename(name) for unit in debug.info.units if unit.kind != "type" for name in unit.files
+    }
     similar = (
         () if is_pattern(pattern) else tuple(get_close_matches(os.path.basename(pattern), sorted(known), 3))
     )

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from probelang.dwarf import index as index_module
+from probelang.dwarf import cache as cache_module
 from probelang.dwarf import instances as instances_module
 from probelang.dwarf.files import Debug, Files
 from probelang.dwarf.index import built_index, index_path, known_index
-from probelang.dwarf.instances import find_instances
+from probelang.dwarf.instances import find_instances, units_with
 from probelang.dwarf.lines import matcher
 from tests.conftest import Compile
 
@@ -80,6 +80,7 @@ def test_a_name_is_searched_without_one_but_uses_one_that_is_there(program: Path
     rows(debug, "add")
     assert not debug.index and not cache.exists()
     built_index(debug_of(program))
+    debug = debug_of(program)
     rows(debug, "add")
     assert debug.index
 
@@ -90,6 +91,11 @@ def test_units_that_know_a_source_file(program: Path, cache: Path) -> None:
     assert expected
     assert built_index(debug).units_of(matcher("places.cpp")) == expected
     assert built_index(debug).units_of(matcher("nowhere.cpp")) == []
+    assert [unit.offset for unit in units_with(debug, "places.cpp")] == expected
+    path = index_path(debug)
+    assert path is not None
+    _without_tables(path)
+    assert [unit.offset for unit in units_with(debug_of(program), "places.cpp")] == expected
 
 
 def test_several_processes_may_build_it_at_once(program: Path, cache: Path) -> None:
@@ -134,6 +140,7 @@ def _of_another_format(path: str) -> None:
 def _without_tables(path: str) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE instances")
+        connection.execute("DROP TABLE sources")
     connection.close()
 
 
@@ -229,7 +236,7 @@ def test_the_oldest_go_when_there_are_too_many(
     program: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.mkdir(parents=True)
-    monkeypatch.setattr(index_module, "MOST_BYTES", 3000)
+    monkeypatch.setattr(cache_module, "MOST_BYTES", 3000)
     for number in range(4):
         old = cache / f"places-0-{number}.sqlite"
         old.write_bytes(bytes(1000))
