@@ -2,7 +2,7 @@
 
     open_section(image, ".debug_info", budget)  ->  Section(".debug_info", size=91_234)
 
-What is large goes to a temporary file without a name, not into memory. A file's claims about sizes are not believed: nothing is made that the
+What is large goes to a file, not into memory: to one that is kept (see `inflated.py`), or without a name. A file's claims about sizes are not believed: nothing is made that the
 compressed bytes cannot hold, and no more than the budget.
 Sources: ELF gABI, "Section Compression" (Elf64_Chdr); `.zdebug_` of older GNU tools: "ZLIB", the size in eight bytes, big-endian.
 """
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from probelang.dwarf import zstd
 from probelang.dwarf.image import SHT_NOBITS, Image, corrupt
 from probelang.dwarf.image import Section as Header
+from probelang.dwarf.inflated import keep, kept_path, open_kept
 from probelang.dwarf.section import Section
 
 SHF_COMPRESSED = 0x800
@@ -69,13 +70,17 @@ def _plain_or_compressed(image: Image, header: Header, budget: Budget) -> Sectio
     kind, _, size, _ = _CHDR.unpack(raw.take(0, _CHDR.size))
     packed = raw.part(_CHDR.size, raw.size - _CHDR.size)
     if kind == _ZLIB:
-        return _decompressed(packed, size, kind, _inflate, budget)
+        return _decompressed(
+            packed, size, kind, _inflate, budget, kept_path(image, header.name, header.offset, size)
+        )
     if kind != _ZSTD:
         raise corrupt(image.path, f"section `{header.name}`", f"has an unknown compression (number {kind})")
     if not zstd.available():
         reason = "is compressed by zstd, and there is no libzstd.so.1 to read it"
         raise corrupt(image.path, f"section `{header.name}`", reason)
-    return _decompressed(packed, size, kind, zstd.decompress, budget)
+    return _decompressed(
+        packed, size, kind, zstd.decompress, budget, kept_path(image, header.name, header.offset, size)
+    )
 
 
 def _old(image: Image, header: Header, budget: Budget) -> Section:
@@ -83,19 +88,29 @@ def _old(image: Image, header: Header, budget: Budget) -> Section:
     magic, size = _OLD.unpack(raw.take(0, _OLD.size))
     if magic != b"ZLIB":
         raise corrupt(image.path, f"section `{header.name}`", "does not begin with ZLIB")
-    return _decompressed(raw.part(_OLD.size, raw.size - _OLD.size), size, _ZLIB, _inflate, budget)
+    packed = raw.part(_OLD.size, raw.size - _OLD.size)
+    return _decompressed(
+        packed, size, _ZLIB, _inflate, budget, kept_path(image, header.name, header.offset, size)
+    )
 
 
-def _decompressed(packed: Section, size: int, kind: int, decompress: Decompress, budget: Budget) -> Section:
+def _decompressed(
+    packed: Section, size: int, kind: int, decompress: Decompress, budget: Budget, kept: str | None
+) -> Section:
+    """`kept`: where it lies or will lie, None where it is not kept."""
     part = f"section `{packed.name}`"
     if size > packed.size * _MOST_RATIO[kind]:
         raise corrupt(packed.path, part, f"claims {size} bytes, which {packed.size} bytes cannot hold")
     if size > budget.left_bytes:
         raise corrupt(packed.path, part, f"is too large: {size} bytes; decompress the file with objcopy")
     budget.left_bytes -= size
+    whole: bytes | mmap.mmap | None = None
     try:
-        pieces = decompress(_pieces(packed), size)
-        whole = _collect(pieces, size) if size <= _IN_MEMORY_BYTES else _spill(pieces, size)
+        if kept is not None:
+            whole = open_kept(kept, size) or keep(kept, decompress(_pieces(packed), size), size)
+        if whole is None:
+            pieces = decompress(_pieces(packed), size)
+            whole = _collect(pieces, size) if size <= _IN_MEMORY_BYTES else _spill(pieces, size)
     except zstd.Damaged as error:
         raise corrupt(packed.path, part, f"cannot be decompressed: {error}") from None
     except OSError as error:

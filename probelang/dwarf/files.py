@@ -84,14 +84,16 @@ class Files:
 
 def open_debug(binary: Binary, progress: Progress | None = None) -> Debug | None:
     from probelang.dwarf.debugfile import find_debug_file
-    from probelang.dwarf.info import DebugInfo
-    from probelang.dwarf.scopes import Functions
-    from probelang.dwarf.types import Types
 
     file = find_debug_file(binary, progress=progress)
     if file is None:
         return None
-    info = DebugInfo(file)
+    from probelang.dwarf.answers import answers_of, is_large
+    from probelang.dwarf.info import DebugInfo
+    from probelang.dwarf.scopes import Functions
+    from probelang.dwarf.types import Types
+
+    info = DebugInfo(file, answers=answers_of(file.image) if is_large(file.image) else None)
     if not info.units:
         return None
     return Debug(binary, info, Types(info), Functions(info), progress)

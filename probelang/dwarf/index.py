@@ -6,18 +6,17 @@ know which source files.
 
 A file of SQLite in `$XDG_CACHE_HOME/probelang` (`~/.cache/probelang`), named after the build-id (files without one: after path, size,
 time and inode) and the layout of the debug information. It is written under a name of its own and renamed, so that several runs may build
-it at once; read only when it belongs to the user; made anew when it is damaged; the oldest go when all together pass a gigabyte.
+it at once (see `cache.py`); made anew when it is damaged.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
+
+from probelang.dwarf.cache import INDEX, cache_path, is_own, make_room, new_file
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from probelang.dwarf.files import Debug
 
 FORMAT = 1
-MOST_BYTES = 1 << 30
-_STALE_S = 24 * 3600
-_PREFIX = "places-"
 
 NameTest = Callable[[str, str], bool]
 FileTest = Callable[[str], bool]
@@ -95,20 +91,8 @@ class Index:
 # --------------------------------------------------------------------------------------------------------- files
 
 
-def cache_folder() -> str | None:
-    """Where what can be found out again is kept; None where there is no home for it."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not base.startswith("/"):
-        home = os.environ.get("HOME", "")
-        if not home.startswith("/"):
-            return None
-        base = f"{home}/.cache"
-    return f"{base}/probelang"
-
-
 def index_path(debug: Debug) -> str | None:
-    folder = cache_folder()
-    return None if folder is None else f"{folder}/{_PREFIX}{FORMAT}-{_identity(debug)}.sqlite"
+    return cache_path(INDEX, f"{FORMAT}-{_identity(debug)}.sqlite")
 
 
 def _identity(debug: Debug) -> str:
@@ -122,6 +106,8 @@ def _identity(debug: Debug) -> str:
         for path in dict.fromkeys((debug.binary.path, info.path)):
             state = os.stat(path)
             layout += f" {path} {state.st_size} {state.st_mtime_ns} {state.st_dev} {state.st_ino}"
+    import hashlib
+
     digest = hashlib.sha256(layout.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return f"{name}-{digest}"
 
@@ -162,7 +148,7 @@ def build_index(debug: Debug, path: str | None) -> Index:
 
     from probelang.dwarf.indexing import write_index
 
-    temporary = _temporary(path) if path is not None else None
+    temporary = new_file(path) if path is not None else None
     if path is None or temporary is None:
         memory = sqlite3.connect(":memory:")
         write_index(memory, debug)
@@ -182,26 +168,13 @@ def build_index(debug: Debug, path: str | None) -> Index:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    _clean(os.path.dirname(path), path)
+    make_room(path)
     return _open(path) or build_index(debug, None)
-
-
-def _temporary(path: str) -> str | None:
-    """A new empty file beside `path`, ours alone; None where none can be made."""
-    temporary = f"{path}.{os.getpid()}"
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except OSError:
-        return None
-    return temporary
 
 
 def _open(path: str) -> Index | None:
     """None for what is missing, not finished, of another format, or not ours."""
-    if not _is_ours(path):
+    if not is_own(path):
         return None
     import sqlite3
 
@@ -219,36 +192,3 @@ def _open(path: str) -> Index | None:
     with suppress(OSError):
         os.utime(path)  # the oldest is what has not been used for long
     return Index(connection)
-
-
-def _is_ours(path: str) -> bool:
-    """Nobody else can have put it there."""
-    try:
-        folder, file = os.stat(os.path.dirname(path)), os.lstat(path)
-    except OSError:
-        return False
-    user = os.geteuid()
-    if folder.st_uid != user or folder.st_mode & 0o002 or not stat.S_ISREG(file.st_mode):
-        return False
-    return file.st_uid == user and not file.st_mode & 0o022
-
-
-def _clean(folder: str, kept: str) -> None:
-    """Removes what is old, until all together is small enough; and what was never finished."""
-    known = sorted(_known(folder))
-    total = sum(size for _, size, _ in known)
-    for used, size, path in known:
-        unfinished = not path.endswith(".sqlite") and used < time.time() - _STALE_S
-        if path != kept and (total > MOST_BYTES or unfinished):
-            with suppress(OSError):
-                os.unlink(path)
-                total -= size
-
-
-def _known(folder: str) -> Iterator[tuple[float, int, str]]:
-    """Time of the last use, size and path of the indexes."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(_PREFIX) and entry.is_file(follow_symlinks=False):
-                state = entry.stat(follow_symlinks=False)
-                yield state.st_mtime, state.st_size, entry.path

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from probelang.dwarf import constants as c
 from probelang.dwarf.abbrev import Abbreviations
+from probelang.dwarf.answers import Answers
 from probelang.dwarf.aranges import read_aranges
 from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.headers import read_units
@@ -59,11 +60,18 @@ class Source(Protocol):
 
 
 class DebugInfo:
-    """`suffix`: of section names, ".dwo" in split files. `main`: what a split file belongs to. `shared`: what dwz made."""
+    """`suffix`: of section names, ".dwo" in split files. `main`: what a split file belongs to. `shared`: what dwz made.
+    `answers`: to look-ups, of other runs."""
 
     def __init__(
-        self, source: Source, suffix: str = "", main: DebugInfo | None = None, shared: bool = False
+        self,
+        source: Source,
+        suffix: str = "",
+        main: DebugInfo | None = None,
+        shared: bool = False,
+        answers: Answers | None = None,
     ) -> None:
+        self.answers = answers or Answers()
         self.path = source.path
         self._source = source
         self._suffix = suffix

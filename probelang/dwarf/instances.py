@@ -10,6 +10,7 @@ Source: DWARF 5, section 3.3.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from probelang.dwarf import constants as c
@@ -92,10 +93,28 @@ def find_instances(debug: Debug, pattern: str, file: str = "") -> tuple[Instance
 
 
 def _named(debug: Debug, last: str, matches: NameTest, in_file: FileTest | None) -> Iterable[Found] | None:
+    name = last.encode("utf-8", "surrogateescape")
+    known = debug.info.answers.get("functions", name)
+    if known is not None and len(known) % 3 == 0:
+        with suppress(DamagedIndex):
+            return [_entries(debug, Row(*known[i : i + 3])) for i in range(0, len(known), 3)]
     found = _by_index(debug, lambda index: index.named(last, matches, in_file), build=False)
     if found is None:
-        found = entries_named(debug.info, last.encode("utf-8", "surrogateescape"))
+        found = entries_named(debug.info, name)
+        if found is not None:
+            _remember(debug, name, found)
     return found
+
+
+def _remember(debug: Debug, name: bytes, found: list[Found]) -> None:
+    """For other runs, unless something of it is in a file of its own."""
+    numbers: list[int] = []
+    for entry, function in found:
+        if entry.unit.info is not debug.info or entry.unit.section.name != ".debug_info":
+            return
+        if has_code(entry):
+            numbers += (entry.unit.offset, entry.position, (function or entry).position)
+    debug.info.answers.put("functions", name, numbers)
 
 
 def _matching(debug: Debug, matches: NameTest, in_file: FileTest | None) -> Iterable[Found]:

@@ -107,6 +107,18 @@ def name_places(unit: Unit, name: bytes) -> Sequence[int]:
     """Where in a unit something refers to the string, or has it in place, ascending; all places where that cannot be searched."""
     if _has_indexed_names(unit):
         return range(unit.size_bytes)
+    key = b"%x:%s:%s" % (unit.offset, unit.section.name.encode(), name)
+    known = unit.info.answers.get("places", key)
+    if known is not None:
+        return known
+    found = _search(unit, name)
+    if found is None:
+        return range(unit.size_bytes)
+    unit.info.answers.put("places", key, found)
+    return found
+
+
+def _search(unit: Unit, name: bytes) -> list[int] | None:
     data = unit.data
     found = set(places_of(data, name + b"\0"))
     sections = [unit.info.section(".debug_str")]
@@ -115,7 +127,7 @@ def name_places(unit: Unit, name: bytes) -> Sequence[int]:
     for section in sections:
         places = string_places(name, section)
         if places is None:
-            return range(unit.size_bytes)
+            return None
         for place in places:
             found.update(places_of(data, place.to_bytes(unit.offset_size, "little")))
     return sorted(found)

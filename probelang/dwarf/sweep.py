@@ -64,6 +64,14 @@ def sweep_scope(
             yield entry, prefix_of(parents)
 
 
+def entries_around(unit: Unit, position: int) -> list[Entry]:
+    """What an entry lies in, outermost first, without a look at more of the unit than leads there; empty where there is no such entry.
+    Raises BinaryError."""
+    tags = frozenset((unit.entry(position).tag,))
+    found = _entries(unit, tags, [position], frozenset())
+    return next((list(parents) for entry, parents in found if entry.position == position), [])
+
+
 def prefix_of(parents: Sequence[Entry]) -> str:
     names = (parent.text(c.AT_name) for parent in parents if parent.tag in OUTER)
     return "".join(f"{name}::" for name in names if name)
