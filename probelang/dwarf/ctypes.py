@@ -216,6 +216,6 @@ def _name(ctype: CType, depth: int) -> str:
 
 def _function_name(ctype: FunctionType, middle: str, depth: int) -> str:
     # functions of functions: each level may be as wide as the one above
-    depth += _DEEPEST // 4
+    depth += _DEEPEST // 3
     parameters = ", ".join(_name(p, depth) for p in ctype.parameters.get()[:_MOST_PARAMETERS])
     return f"{_name(ctype.result.get(), depth)} {middle}({parameters or 'void'})"

@@ -35,7 +35,7 @@ __all__ = ["DebugInfo", "Section", "Source", "split_name"]
 _KEPT_BYTES = 48 << 20
 """Of units' entries, at most; with the abbreviations of those units."""
 _KEPT_TABLES = 64
-_WORK_PER_BYTE = 64
+_WORK_PER_BYTE = 16
 
 Range: TypeAlias = "tuple[int, int, int]"
 
@@ -137,7 +137,7 @@ class DebugInfo:
     @cached_property
     def _most_work(self) -> int:
         names = (".debug_info", ".debug_ranges", ".debug_rnglists", ".debug_loc", ".debug_loclists")
-        return (1 << 22) + _WORK_PER_BYTE * sum(self.section(name).size for name in names)
+        return (1 << 20) + _WORK_PER_BYTE * sum(self.section(name).size for name in names)
 
     @cached_property
     def frame_indexes(self) -> dict[str, FrameIndex]:

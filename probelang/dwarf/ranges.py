@@ -58,6 +58,8 @@ def entry_locations(
     if isinstance(value, bytes):
         return value
     unit = entry.unit
+    if unit.version >= 4 and form not in (c.FORM_sec_offset, c.FORM_loclistx):
+        return None  # a constant
     if unit.version >= 5:
         return list(_location_list(unit, form, value))
     if unit.kind == "split":
