@@ -32,6 +32,13 @@ class Number(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Float(Node):
+    """`2.5`: to compare floating point values of the program with."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class String(Node):
     """A string literal after gluing and escapes."""
 
@@ -197,7 +204,7 @@ class Histogram(Node):
 
 
 Expression: TypeAlias = (
-    Number | String | Name | TargetVariable | AtOperator | Member | Index | Pretty | AddressOf | Unary | Binary
+    Number | Float | String | Name | TargetVariable | AtOperator | Member | Index | Pretty | AddressOf | Unary | Binary
     | RegexMatch | Membership | Conditional | Assign | Increment | Call | Print | Statistic | Histogram
 )  # fmt: skip
 

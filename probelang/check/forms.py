@@ -13,7 +13,7 @@ from probelang.source import Span
 
 _LINEAR_BUCKET_LIMIT = 4096
 _ONLY_COMPUTING = (
-    syntax.Number, syntax.String, syntax.Name, syntax.Binary, syntax.Unary, syntax.Conditional, syntax.Index,
+    syntax.Number, syntax.Float, syntax.String, syntax.Name, syntax.Binary, syntax.Unary, syntax.Conditional, syntax.Index,
     syntax.RegexMatch,
 )  # fmt: skip
 
@@ -46,7 +46,7 @@ def describe(node: syntax.Expression) -> str:
     match node:
         case syntax.Call():
             return f"the call of `{node.name}`"
-        case syntax.Number() | syntax.String():
+        case syntax.Number() | syntax.String() | syntax.Float():
             return "a literal"
         case _:
             return "an expression"
@@ -59,8 +59,10 @@ def has_ctype(body: Body, node: syntax.Expression) -> bool:
             return name in body.ctypes
         case syntax.TargetVariable(special=special):
             return not special
-        case syntax.Member() | syntax.AtOperator():
+        case syntax.Member() | syntax.AtOperator() | syntax.Float():
             return True
+        case syntax.Binary(op=".", left=left):
+            return has_ctype(body, left)
         case syntax.Index(base=base):
             return has_ctype(body, base)
         case syntax.Conditional():

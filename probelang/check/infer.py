@@ -82,7 +82,7 @@ def agree(
 def infer(run: Inference, body: Body, node: syntax.Expression) -> Cell:
     """The cell of an expression's type."""
     match node:
-        case syntax.Number():
+        case syntax.Number() | syntax.Float():
             return LONG
         case syntax.String():
             return STRING
@@ -92,6 +92,8 @@ def infer(run: Inference, body: Body, node: syntax.Expression) -> Cell:
             return _infer_target(run, body, node)
         case syntax.Index():
             return infer_index(run, body, node)
+        case syntax.Binary(op=".") if has_ctype(body, node) and is_dotted(run.scope, body, node):
+            return _infer_target(run, body, node)
         case syntax.Binary():
             return infer_binary(run, body, node)
         case syntax.Call():
@@ -131,6 +133,13 @@ def _infer_target(run: Inference, body: Body, node: syntax.Expression) -> Cell:
     from probelang.check.infer_target import infer_target
 
     return infer_target(run, body, node)
+
+
+def is_dotted(scope: Scope, body: Body, node: syntax.Binary) -> bool:
+    """`$x->list[1].id`: a member, and no concatenation."""
+    from probelang.check.objects import Asking, Walk
+
+    return Walk(scope, body, Asking()).dotted(node) is not None
 
 
 def is_target_index(run: Inference, body: Body, node: syntax.Index) -> bool:

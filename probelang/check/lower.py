@@ -8,6 +8,7 @@ right shape is put in its place, and the result is thrown away.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, assert_never, cast
@@ -22,7 +23,7 @@ from probelang.check.cells import root, type_in
 from probelang.check.constants import live_arms, truth
 from probelang.check.formats import plain_pieces
 from probelang.check.forms import blamed, has_ctype, histogram_shape
-from probelang.check.infer import Inference, is_target_index
+from probelang.check.infer import Inference, is_dotted, is_target_index
 from probelang.check.registers import REGISTERS
 from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse
 from probelang.diag import similar_names
@@ -131,6 +132,10 @@ def lower_any(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
             return _lower_target(low, body, node)
         case syntax.Name() | syntax.Index():
             return _lower_variable(low, body, node)
+        case syntax.Float():
+            return code.Number(struct.unpack("<q", struct.pack("<d", node.value))[0])
+        case syntax.Binary(op=".") if has_ctype(body, node) and is_dotted(low.run.scope, body, node):
+            return _lower_target(low, body, node)
         case syntax.Binary():
             return _lower_binary(low, body, node)
         case syntax.Call():

@@ -20,15 +20,17 @@ from probelang.check.constants import live_arms
 from probelang.check.scope import Body, FunctionUse, Scope, SiteContext
 from probelang.diag import Diagnostic, respan
 from probelang.diag.deferred import variables
-from probelang.dwarf.ctypes import Array, CType, Enum, Lazy, Pointer, Struct, bare
+from probelang.dwarf.ctypes import Array, Base, CType, Enum, Lazy, Pointer, Struct, bare
 from probelang.dwarf.image import BinaryError
 from probelang.target.location import Computed, InMemory, Unavailable
 from probelang.target.members import member
 from probelang.target.mistake import TargetMistake
 from probelang.target.site import Reader, TargetSite
-from probelang.target.values import Object, address, element_type, index, is_float, value
+from probelang.target.values import Object, address, element_type, index, is_aggregate, is_float, value
 
 POINTER_BYTES = 8
+DOUBLE = Base("double", 8, "float")
+"""Of a literal."""
 
 
 class NotAnObject(Exception):
@@ -113,13 +115,27 @@ class Walk:
                 # of an array: of its first element, so that `p = &$x->array; p[2]` is what people mean
                 pointed = element_type(plain) if isinstance(plain, Array) else found.type
                 return Object(_pointer_to(pointed), Computed(address(found, self.reader(node))))
-            case syntax.Name() | syntax.Call() | syntax.Conditional() | syntax.Assign():
+            case syntax.Binary(op="."):
+                written = self.dotted(node)
+                if written is None:
+                    raise NotAnObject
+                return self.object(written)
+            case syntax.Name() | syntax.Call() | syntax.Conditional() | syntax.Assign() | syntax.Float():
                 ctype = self.script_type(node)
                 if ctype is None:
                     raise NotAnObject
                 return _held(ctype, self.inner.value(body, node))
             case _:
                 raise NotAnObject
+
+    def dotted(self, node: syntax.Binary) -> syntax.Expression | None:
+        """`$x->list[1].id` as a member, where the left side is a struct or a pointer to one, which nothing can be appended to."""
+        found = self.type(node.left)
+        if found is None:
+            return None
+        plain = bare(found)
+        owner = plain.target.get() if isinstance(plain, Pointer) else plain
+        return _as_member(node.left, node.right) if is_aggregate(owner) else None
 
     def _followed(self, node: syntax.Expression) -> Object:
         """What `->` or `[ ]` stands behind: a pointer is read now, so that a fault is that of the operator that reads it."""
@@ -215,6 +231,8 @@ class Walk:
             case syntax.Call():
                 chain = self.scope.find_functions(node.name, len(node.arguments), self.body)
                 return self._result(chain[0]) if chain else None
+            case syntax.Float():
+                return DOUBLE
             case _:
                 return None
 
@@ -246,11 +264,27 @@ class Walk:
 
     def type(self, node: syntax.Expression) -> CType | None:
         """The C type of any expression, None where it has none or cannot be had."""
-        if isinstance(node, syntax.Name | syntax.Call | syntax.Conditional | syntax.Assign):
+        if isinstance(node, syntax.Name | syntax.Call | syntax.Conditional | syntax.Assign | syntax.Float):
             return self.script_type(node)
         try:
             return Walk(self.scope, self.body, Asking()).object(node).type
         except (NotAnObject, *TROUBLES):
+            return None
+
+
+def _as_member(owner: syntax.Expression, node: syntax.Expression) -> syntax.Expression | None:
+    """What stands behind the point, applied to what stands before it: `a . b[1]->c` is `(a.b)[1]->c`."""
+    span = owner.span.to(node.span)
+    match node:
+        case syntax.Name(name=name):
+            return syntax.Member(span, owner, name)
+        case syntax.Index(base=base, indexes=indexes):
+            inner = _as_member(owner, base)
+            return None if inner is None else syntax.Index(span, inner, indexes)
+        case syntax.Member(base=base, name=name):
+            inner = _as_member(owner, base)
+            return None if inner is None else syntax.Member(span, inner, name)
+        case _:
             return None
 
 

@@ -17,7 +17,7 @@ def parts(node: Code) -> tuple[Code, ...]:
     """The expressions and statements directly inside, in source order."""
     # the commonest first: this runs for every node several times
     match node:
-        case syntax.Name() | syntax.Number() | syntax.String():
+        case syntax.Name() | syntax.Number() | syntax.String() | syntax.Float():
             return ()
         case syntax.Binary():
             return (node.left, node.right)

@@ -25,8 +25,29 @@ def _more(_: Builder, items: list[object], *rest: object) -> list[object]:
 
 
 _PLAIN = (
-    *("number", "negative", "string", "name", "target_variable", "member", "pretty", "subscript", "element"),
-    *("call", "to_long", "group", "address_of", "unary", "binary", "regex_match", "membership", "membership_tuple"),
+    *(
+        "number",
+        "floating",
+        "negative",
+        "string",
+        "name",
+        "target_variable",
+        "member",
+        "pretty",
+        "subscript",
+        "element",
+    ),
+    *(
+        "call",
+        "to_long",
+        "group",
+        "address_of",
+        "unary",
+        "binary",
+        "regex_match",
+        "membership",
+        "membership_tuple",
+    ),
     *("conditional", "assign", "increment_before", "increment_after", "print_call", "at_word", "at_call"),
     "histogram",
 )

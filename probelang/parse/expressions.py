@@ -23,6 +23,7 @@ from probelang.syntax import (
     Call,
     Conditional,
     Expression,
+    Float,
     Histogram,
     Increment,
     Index,
@@ -46,6 +47,10 @@ else:
     mistakes = Deferred("probelang.diag.syntax")
 
 Indexes = list[Expression | None]
+
+
+def floating(_: Builder, token: Token) -> Float:
+    return Float(token.span, float(token.text))
 
 
 def number(builder: Builder, token: Token) -> Number:

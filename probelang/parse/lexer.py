@@ -38,6 +38,7 @@ _TOKEN = re.compile(
   | (?P<word>[A-Za-z_][A-Za-z0-9_$]*)
   | (?P<target>\$[A-Za-z0-9_$]*)
   | (?P<at>@[A-Za-z_$][A-Za-z0-9_$]*)
+  | (?P<float>[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?(?![A-Za-z0-9_]))
   | (?P<number>[0-9][A-Za-z0-9]*)
   | (?P<string>"[^"\\\n]*(?:\\.[^"\\\n]*)*")
   | (?P<embedded>%\{[^%]*(?:%(?!\})[^%]*)*%\})
@@ -94,6 +95,8 @@ class Lexer:
                 return Token(tokens.AT, text, span, glued)
             case "number":
                 return Token(tokens.NUMBER, text, span, glued)
+            case "float":
+                return Token(tokens.FLOAT, text, span, glued)
             case "string":
                 return self._string(text, span, glued)
             case "embedded":

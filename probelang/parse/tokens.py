@@ -17,6 +17,7 @@ END = "$END"
 IDENT = "IDENT"
 PRINT = "PRINT"
 NUMBER = "NUMBER"
+FLOAT = "FLOAT"
 TEXT = "TEXT"
 TARGET = "TARGET"
 AT = "AT"
@@ -56,7 +57,7 @@ def describe(token: Token) -> str:
             return "end of file"
         case "TEXT":
             return "string literal"
-        case "NUMBER":
+        case "NUMBER" | "FLOAT":
             return f"number `{token.text}`"
         case _:
             return f"`{token.text}`"
