@@ -69,7 +69,7 @@ def entries_around(unit: Unit, position: int) -> list[Entry]:
     Raises BinaryError."""
     tags = frozenset((unit.entry(position).tag,))
     found = _entries(unit, tags, [position], frozenset())
-    return next((list(parents) for entry, parents in found if entry.position == position), [])
+    return next((list(parents) for entry, parents in found if entry.position == position), list[Entry]())
 
 
 def prefix_of(parents: Sequence[Entry]) -> str:

@@ -9,6 +9,7 @@ Source: DWARF 5, chapter 5. What is damaged or unknown is `Void`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Literal
@@ -33,6 +34,7 @@ from probelang.dwarf.ctypes import (
 from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.info import DebugInfo
 from probelang.dwarf.leb import unsigned
+from probelang.dwarf.sweep import entries_around, prefix_of
 
 _ENCODINGS: dict[int, Encoding] = {
     c.ATE_address: "address", c.ATE_boolean: "bool", c.ATE_complex_float: "complex", c.ATE_float: "float",
@@ -56,6 +58,7 @@ _WORDS = {
 _NAMED = frozenset(
     (*_STRUCTS, c.TAG_enumeration_type, c.TAG_typedef, c.TAG_base_type, c.TAG_unspecified_type)
 )
+_FEW = 8
 OUTER = frozenset((c.TAG_namespace, c.TAG_module, *_STRUCTS))
 """What gives the names inside it a prefix."""
 OP_PLUS_UCONST, OP_CONSTU = 0x23, 0x10
@@ -70,6 +73,7 @@ class Types:
         self._known: dict[tuple[int, int], CType] = {}
         self._found: dict[str, CType | None] = {}
         self._entries: list[Entry] = []  # so that keys stay unique
+        self._asked: Counter[Unit] = Counter()
         self._prefixes: dict[Unit, dict[int, str]] = {}
 
     def of(self, entry: Entry) -> CType:
@@ -210,7 +214,21 @@ class Types:
         name = entry.text(c.AT_name)
         if not name or entry.unit.language in _PLAIN_C:
             return name
-        return (self._prefixes_of(entry.unit).get(entry.position, "") + name)[:_LONGEST_NAME]
+        return (self._prefix(entry) + name)[:_LONGEST_NAME]
+
+    def _prefix(self, entry: Entry) -> str:
+        """Of a few entries each is looked for; for many the unit is walked once."""
+        unit = entry.unit
+        if unit in self._prefixes or self._asked[unit] >= _FEW:
+            return self._prefixes_of(unit).get(entry.position, "")
+        key = b"%x:%s" % (entry.offset, unit.section.name.encode())
+        known = unit.info.answers.get("around", key)
+        if known is None:
+            self._asked[unit] += 1
+            known = tuple(e.position for e in entries_around(unit, entry.position))
+            unit.info.answers.put("around", key, known)
+        around = [unit.entry(position) for position in known]
+        return prefix_of(around[:32])[:_LONGEST_NAME] if all(e.tag in OUTER for e in around[1:]) else ""
 
     def _prefixes_of(self, unit: Unit) -> dict[int, str]:
         """Position of an entry -> what stands before its name, where that is anything."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from probelang.dwarf import index as index_module
+from probelang.dwarf import cache as cache_module
 from probelang.dwarf import instances as instances_module
 from probelang.dwarf.files import Debug, Files
 from probelang.dwarf.index import built_index, index_path, known_index
@@ -236,7 +236,7 @@ def test_the_oldest_go_when_there_are_too_many(
     program: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.mkdir(parents=True)
-    monkeypatch.setattr(index_module, "MOST_BYTES", 3000)
+    monkeypatch.setattr(cache_module, "MOST_BYTES", 3000)
     for number in range(4):
         old = cache / f"places-0-{number}.sqlite"
         old.write_bytes(bytes(1000))
