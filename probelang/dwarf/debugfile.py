@@ -26,7 +26,7 @@ from probelang.dwarf.separate import DEBUG_FOLDER, URLS, by_build_id, separate_f
 __all__ = ["DebugFile", "Progress", "debug_advice", "find_debug_file"]
 
 Progress = Callable[[str, int, int], None]
-"""Told of a download: its address, bytes that came, bytes in all (0: not known)."""
+"""Told of a download: what is fetched, bytes that came, bytes in all (0: not known)."""
 
 
 class DebugFile:

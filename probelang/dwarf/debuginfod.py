@@ -165,7 +165,7 @@ def _copy(address: str, source: _Answer, expected: int, file: IO[bytes], progres
         file.write(piece)
         pace.check(copied)
         if progress is not None:
-            progress(address, copied, expected)
+            progress(f"fetching {address}", copied, expected)
     if expected and copied != expected:
         raise _Failed("the transfer was cut off")
 
