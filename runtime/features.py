@@ -21,7 +21,7 @@ from typing import cast
 from probelang.runtime import bpf, exits, perf
 from probelang.runtime.kernelbtf import UnknownKernelFact, cache_folder, kernel_facts, write_cache
 
-_REVISION = 2  # of the questions: another number makes old answers void
+_REVISION = 3  # of the questions: another number makes old answers void
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,12 @@ def _ask_iterators() -> None:
     _loads(new + _stack(1, -8) + _kfunc("bpf_iter_num_destroy"))
 
 
+def _ask_task_vma_iterator() -> None:
+    task = _call(158)
+    new = task + _stack(1, -8) + _op(0xBF, 2, 0) + _move(3, 0) + _kfunc("bpf_iter_task_vma_new")
+    _loads(new + _stack(1, -8) + _kfunc("bpf_iter_task_vma_destroy"))
+
+
 def _ask_pair(first: str, second: str) -> None:
     _loads(_kfunc(first) + _kfunc(second))
 
@@ -174,6 +180,9 @@ FEATURES: Mapping[str, Feature] = {
     "perf_link": Feature("5.15", "a cookie at every single probe", _ask_perf_link),
     "sleepable": Feature("6.0", "reads memory of the process that is not resident", _ask_sleepable),
     "iterators": Feature("6.4", "loops and all of strings in process probes", _ask_iterators),
+    "task_vma_iterator": Feature(
+        "6.7", "variables of libraries other than the probed file", _ask_task_vma_iterator
+    ),
     "for_each": Feature("5.13", "foreach in process probes", _ask_for_each),
     "rcu_kfuncs": Feature(
         "6.2", "absent memory read beside arrays that a timer deletes", lambda: _ask_pair("bpf_rcu_read_lock", "bpf_rcu_read_unlock")

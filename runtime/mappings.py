@@ -77,3 +77,17 @@ def gap_near(
                 return before + PAGE  # not the first page: what lies before may want to grow
         before = max(before, mapping.end)
     return best
+
+
+def code_start(pid: int, path: str, offset: int) -> int | None:
+    """Where a process has mapped a file as code from an offset on. By its number, or its name where that is another one there
+    (on overlayfs and btrfs stat(2) has numbers of its own)."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    for mapping in read_mappings(pid):
+        same = mapping.file == (status.st_dev, status.st_ino) or mapping.path == path
+        if same and mapping.executable and mapping.offset == offset:
+            return mapping.start
+    return None

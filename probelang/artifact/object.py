@@ -52,6 +52,9 @@ _KFUNCS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "bpf_iter_num_new": ("int", (("it", "iter"), ("start", "int"), ("end", "int"))),
     "bpf_iter_num_next": ("int *", (("it", "iter"),)),
     "bpf_iter_num_destroy": ("void", (("it", "iter"),)),
+    "bpf_iter_task_vma_new": ("int", (("it", "areas"), ("task", "task"), ("addr", "long"))),
+    "bpf_iter_task_vma_next": ("area", (("it", "areas"),)),
+    "bpf_iter_task_vma_destroy": ("void", (("it", "areas"),)),
     "bpf_rcu_read_lock": ("void", ()),
     "bpf_rcu_read_unlock": ("void", ()),
     "bpf_preempt_disable": ("void", ()),
@@ -131,6 +134,12 @@ class _ObjectTypes:
             return
         kinds = {"void": 0, "int": self.int, "int *": self.btf.pointer(self.int)}
         kinds["iter"] = self.btf.pointer(self.btf.structure("bpf_iter_num", 8, [("it", self.long, 0)]))
+        if any(name.startswith("bpf_iter_task_vma_") for name in names):
+            areas = self.btf.structure("bpf_iter_task_vma", 8, [("__opaque", self.long, 0)])
+            kinds["areas"] = self.btf.pointer(areas)
+            kinds["task"] = self.btf.pointer(self.btf.structure("task_struct", 0, []))
+            kinds["area"] = self.btf.pointer(self.btf.structure("vm_area_struct", 0, []))
+            kinds["long"] = self.long
         members: list[tuple[int, int, int]] = []
         for name in names:
             result, parameters = _KFUNCS[name]

@@ -77,6 +77,13 @@ REGISTERS: tuple[Builtin, ...] = (
     Builtin(
         "u_register", (S,), L, "The same as register, with 32-bit registers as unsigned numbers; a literal."
     ),
+    Builtin(
+        "mapped_code",
+        (S, L),
+        L,
+        "Where the current process has mapped a file as code from an offset on: its path and the offset, a multiple of 4096, as "
+        "literals. A soft error where it has not.",
+    ),
     Builtin("returnval", (), L, "The value that the function returns, in a return probe."),
     Builtin("int_arg", (L,), L, "Argument n (from 1) of the probed function as a signed 32-bit number."),
     Builtin("uint_arg", (L,), L, "Argument n (from 1) of the probed function as an unsigned 32-bit number."),

@@ -371,7 +371,12 @@ def _lower_call(low: Lowering, body: Body, node: syntax.Call) -> code.Expr:
 
 
 def _check_register(low: Lowering, node: syntax.Call, builtin: Builtin) -> None:
-    """The register's number is needed when the program is compiled."""
+    """The register's number is needed when the program is compiled, and so is the file of `mapped_code`."""
+    if builtin.name == "mapped_code":
+        path, offset = node.arguments
+        if not (isinstance(path, syntax.String) and isinstance(offset, syntax.Number)):
+            reason = "it takes the path of a file and an offset in it, both literals"
+            low.run.report(mistakes.BadTargetOperator(span=node.span, what="mapped_code", reason=reason))
     if builtin.name not in ("register", "u_register"):
         return
     argument = node.arguments[0]

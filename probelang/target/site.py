@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Literal
 
-from probelang.artifact.code import Expr, Local
+from probelang.artifact.code import Call, Expr, Local, Number, Text, Type
 from probelang.diag import Diagnostic, similar_names
 from probelang.diag.deferred import variables
 from probelang.dwarf import constants as c
@@ -37,6 +37,7 @@ from probelang.target.symbols import Symbols
 from probelang.target.values import Object
 
 WORD_BYTES = 8
+PAGE_BYTES = 4096
 _OP_ADDR, _OP_ADDRX = 0x03, 0xA1
 
 Kind = Literal["parms", "locals", "vars"]
@@ -99,9 +100,10 @@ class TargetSite:
     def is_described(self) -> bool:
         """Whether debug information has this place, where the file has any."""
         try:
-            return self.scope is not None
+            _ = self.scope
         except TargetMistake as mistake:
             return not isinstance(mistake.diagnostic, variables.NotDescribed)
+        return True
 
     @cached_property
     def pc(self) -> int:
@@ -254,9 +256,8 @@ class TargetSite:
         """`@var("name@file.c", "module")`."""
         wanted, _, source = name.partition("@")
         if module is not None and (path := self.files.locate(module)) != self.place.path:
-            return TargetSite(self.files, Place(path, 0, ""), self._module_base(path)).outer_variable(
-                wanted, source
-            )
+            base = module_base(self.files.binary(path), at)
+            return TargetSite(self.files, Place(path, 0, ""), base).outer_variable(wanted, source)
         found = find_definition(self.debug, wanted, source) or (None if source else self.scope.find(wanted))
         if found is None:
             raise TargetMistake(partial(self._unknown_global, name))
@@ -279,12 +280,18 @@ class TargetSite:
         near = () if source and wanted in known else similar_names(wanted, sorted(set(known)))
         return variables.UnknownGlobal(name=name, path=self.place.path, similar=near)
 
-    def _module_base(self, path: str) -> Expr:
-        if self.files.binary(path).kind != "exec":
-            raise Unavailable(
-                f"`{path}` lies elsewhere in each process, and only the probed file's place is known"
-            )
+
+def module_base(binary: Binary, at: int = 0) -> Expr:
+    """The run-time address of image address 0 of a file other than the probed one, by where its code is mapped."""
+    if binary.kind == "exec":
         return number(0)
+    code = next((s for s in binary.image.segments if s.executable), None)
+    if code is None:
+        raise Unavailable(f"`{binary.path}` has no code")
+    skip = code.offset % PAGE_BYTES
+    path = Text(binary.path.encode("utf-8", "surrogateescape"))
+    start = Call("mapped_code", (path, Number(code.offset - skip)), Type.LONG, at)
+    return plus(start, skip - code.address)
 
 
 class Reader:

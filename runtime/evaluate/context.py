@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
+NOT_MAPPED = b"the file of `@var` is not in this process"
+
 
 class Fault(Exception):
     """A builtin cannot do its work; the evaluator makes a soft error of it."""
@@ -71,6 +73,10 @@ class Context(Protocol):
     def syscall_number(self) -> int: ...
     def stack(self, depth: int) -> list[int]:
         """At most `depth` return addresses, the current instruction first."""
+        ...
+
+    def mapped_code(self, path: bytes, offset: int) -> int:
+        """Where the process has mapped a file as code from an offset on."""
         ...
 
     def read_memory(self, address: int, size: int) -> bytes:
@@ -159,6 +165,9 @@ class SessionContext:
 
     def stack(self, depth: int) -> list[int]:
         return []
+
+    def mapped_code(self, path: bytes, offset: int) -> int:
+        raise Fault(NOT_MAPPED)
 
     def read_memory(self, address: int, size: int) -> bytes:
         raise MemoryFault(address)

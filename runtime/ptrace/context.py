@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
-from probelang.runtime.evaluate.context import Fault, MemoryFault
+from probelang.runtime.evaluate.context import NOT_MAPPED, Fault, MemoryFault
+from probelang.runtime.mappings import code_start
 from probelang.runtime.ptrace.machine import Machine, Registers
 from probelang.runtime.ptrace.memory import Memory
 from probelang.runtime.ptrace.task import Task
@@ -149,6 +151,12 @@ class HitContext:
         except MemoryFault:
             pass
         return found[:depth]
+
+    def mapped_code(self, path: bytes, offset: int) -> int:
+        found = code_start(self._task.pid, os.fsdecode(path), offset)
+        if found is None:
+            raise Fault(NOT_MAPPED)
+        return found
 
     def read_memory(self, address: int, size: int) -> bytes:
         return self._memory.read(address, size)

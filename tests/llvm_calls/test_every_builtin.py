@@ -49,6 +49,7 @@ IN_BOTH: dict[str, str] = {
     "uaddr/0": 'println(uaddr() == register("rip"), uaddr() & 15)',
     "register/1": 'println(register("esi"), " ", register("cl"), " ", register("rdx"), " ", register("ax") < 32768)',
     "u_register/1": 'println(u_register("esi"), " ", u_register("dl"), " ", u_register("r8"), " ", u_register("r8d"))',
+    "mapped_code/2": 'println(mapped_code("{target}", 4096) == (uaddr() & ~4095), mapped_code("{target}", 4096) & 4095)',
     "int_arg/1": 'printf("%d %d %d %d\\n", int_arg(2), int_arg(5), int_arg(7), int_arg(8))',
     "uint_arg/1": 'printf("%d %d %d\\n", uint_arg(2), uint_arg(5), uint_arg(7))',
     "long_arg/1": 'printf("%d %d %d\\n", long_arg(4), long_arg(5), long_arg(8))',

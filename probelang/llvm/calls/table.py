@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from probelang.llvm.calls import arguments, clock, control, floats, identity, memory, stacks, text
+from probelang.llvm.calls import arguments, clock, control, floats, identity, mapped, memory, stacks, text
 from probelang.llvm.calls.lowering import Lowering
 
 TABLE: Mapping[tuple[str, int], Lowering] = {
     **identity.LOWERINGS,
     **arguments.LOWERINGS,
     **clock.LOWERINGS,
+    **mapped.LOWERINGS,
     **memory.LOWERINGS,
     **floats.LOWERINGS,
     **text.LOWERINGS,

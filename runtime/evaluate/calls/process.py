@@ -27,6 +27,10 @@ def _argument(bits: int, signed: bool) -> Callable[[Run, int], int]:
     return argument
 
 
+def _mapped_code(run: Run, path: bytes, offset: int) -> int:
+    return run.context.mapped_code(path, offset)
+
+
 _PLAIN: Mapping[str, Callable[[Run], Value | None]] = {
     "pid": lambda run: run.context.pid(),
     "tid": lambda run: run.context.tid(),
@@ -66,6 +70,7 @@ BUILTINS: Mapping[tuple[str, int], Callable[..., Value | None]] = {
     **{(name, 0): function for name, function in _PLAIN.items()},
     **{(name, 1): function for name, function in _OF_TEXT.items()},
     **{(name, 1): function for name, function in _OF_NUMBER.items()},
+    ("mapped_code", 2): _mapped_code,
     ("int_arg", 1): _argument(32, True),
     ("uint_arg", 1): _argument(32, False),
     ("long_arg", 1): _argument(64, True),

@@ -274,6 +274,13 @@ static void map_file(void)
     close(file);
 }
 
+APART int with_status(void *status)
+{
+    struct stat *s = status;
+    say("status", "%ld %d", (long)s->st_size, (int)s->st_mode);
+    return s->st_size > 0;
+}
+
 static int increment(int n) { return n + 1; }
 
 int main(int argc, char **argv)
@@ -329,5 +336,6 @@ int main(int argc, char **argv)
     }
     struct stat status;
     stat("/", &status);
+    with_status(&status);
     return used == 123456789;
 }
