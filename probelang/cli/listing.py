@@ -22,6 +22,7 @@ from probelang.pipeline import known_features, list_places
 if TYPE_CHECKING:
     from probelang.resolve.listing import Listed, Readable
 
+_STATEMENT = re.compile(r'statement\("([^"@]*)@([^"]*)"\)')
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -66,5 +67,6 @@ def _as_json(row: Listed) -> str:
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """A key by which line 9 comes before line 12."""
+    """A key by which line 9 comes before line 12, and statements come in the order of their source."""
+    text = _STATEMENT.sub(r'statement("\2@\1")', text)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBERS.split(text)]

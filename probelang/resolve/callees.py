@@ -10,7 +10,7 @@ direct calls among the instructions. Calls through pointers are not known, and w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from probelang.diag import similar_names, target
@@ -23,12 +23,14 @@ from probelang.dwarf.files import Debug
 from probelang.dwarf.functions import Function, display_name, is_pattern
 from probelang.dwarf.image import BinaryError
 from probelang.dwarf.instances import Instance, instance_of, instances_from
+from probelang.dwarf.lines import matcher
 from probelang.dwarf.plt import find_slots
 from probelang.dwarf.ranges import entry_ranges
 from probelang.dwarf.types import origins, own_name
 from probelang.resolve.candidates import Candidate, FileTarget, Sites, settle
 from probelang.resolve.families import component_text
 from probelang.resolve.functions import code_around, declared_name
+from probelang.resolve.patterns import Lines, parse_place
 from probelang.resolve.sources import instances_at
 from probelang.resolved import SiteDetail
 from probelang.sites.instructions import Instructions
@@ -53,7 +55,7 @@ def callee_sites(
 ) -> Sites:
     """`depth`: 1 for functions that the function itself calls, 2 also for those that these call. `suffix`: "", ".call", ".return".
     Raises BinaryError when there are none."""
-    test = name_test(callee)
+    matches = _matcher(callee)
     is_return = suffix.startswith(".return")
     calls = Calls(file)
     found: list[Candidate] = []
@@ -61,7 +63,7 @@ def callee_sites(
     functions = instances_at(file, pattern)
     for caller, one in _levels(calls, functions, depth):
         known.add(one.name)
-        if test(one.name, one.symbol) and (one.returns or not suffix):
+        if matches(one) and (one.returns or not suffix):
             found.append(_candidate(file, caller, one, callee, suffix))
     if not found:
         similar = () if is_pattern(callee) else similar_names(callee, sorted(known))
@@ -72,6 +74,21 @@ def callee_sites(
     if is_return and file.binary.throws and file.backend == "kernel":
         warnings += (target.ExceptionsPass(span=span, path=file.binary.path),)
     return Sites(sites.sites, sites.details, warnings)
+
+
+def _matcher(callee: str) -> Callable[[Callee], bool]:
+    """`g`, `g@file.c`, `g@file.c:12` (where it is declared)."""
+    place = parse_place(callee)
+    test, in_file = name_test(place.function), matcher(place.file)
+
+    def matches(one: Callee) -> bool:
+        if not test(one.name, one.symbol) or not place.file:
+            return test(one.name, one.symbol)
+        if one.instance is None or not in_file(one.instance.file):
+            return False
+        return place.lines is None or place.lines == Lines() or one.instance.line in place.lines
+
+    return matches
 
 
 def _levels(calls: Calls, functions: tuple[Instance, ...], depth: int) -> Iterator[tuple[Instance, Callee]]:

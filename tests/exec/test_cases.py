@@ -31,12 +31,13 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("targets")
     counter, late = folder / "counter", folder / "liblate.so"
     source = HERE / "targets"
-    static, cpp = folder / "counter_static", folder / "cpp"
+    static, cpp, places = folder / "counter_static", folder / "cpp", folder / "places"
     for command in (
         ["gcc", "-O2", "-g", source / "counter.c", "-o", counter, "-lpthread", "-ldl"],
         ["gcc", "-O2", "-static", "-w", source / "counter.c", "-o", static, "-lpthread", "-ldl"],
         ["gcc", "-O2", "-shared", "-fPIC", source / "library.c", "-o", late],
         ["g++", "-O2", source / "names.cpp", "-o", cpp],
+        ["gcc", "-O0", "-g", source / "places.c", "-o", places],
         *(
             ["gcc", f"-O{n}", "-g", source / "variables.c", "-o", folder / f"c{n}", "-lpthread", "-ldl"]
             for n in (0, 2)
@@ -49,7 +50,8 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     subprocess.run(["strip", "-o", str(stripped), str(late)], check=True)
     return {
         "counter": str(counter), "late": str(late), "static": str(static), "stripped": str(stripped), "cpp": str(cpp),
-        "libvar": str(folder / "libvar.so"), **{name: str(folder / name) for name in ("c0", "c2", "cpp0", "cpp2")},
+        "places": str(places), "source": str(source), "libvar": str(folder / "libvar.so"),
+        **{name: str(folder / name) for name in ("c0", "c2", "cpp0", "cpp2")},
     }  # fmt: skip
 
 

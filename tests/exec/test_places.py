@@ -28,6 +28,10 @@ probe process("{path}").function("main").label("again") ? {{ n["label_again"]++ 
 probe process("{path}").statement("main@places.c:{again}") {{ n["line_again"]++ }}
 probe process("{path}").statement("work@places.c:{work}") {{ n["line_work"]++ }}
 probe process("{path}").statement("inl@places.c:{inl}") {{ n["line_inl"]++ }}
+probe process("{path}").function("other").callee("work") {{ n["other_work"]++ }}
+probe process("{path}").function("other").callee("work").return {{ n["other_work_returns"]++ }}
+probe process("{path}").function("main").callee("work") {{ n["main_work"]++ }}
+probe process("{path}").function("main").callees(2) {{ if (ppfunc() == "work") n["deep_work"]++ }}
 probe end {{ foreach (name in n) printf("%s=%d\\n", name, n[name]) }}
 """
 CPP_SCRIPT = """
@@ -110,6 +114,11 @@ def test_places_in_c(
     assert named == {name: told[name] for name in named} and len(named) >= 5
     assert named.keys() >= {"work", "inl", "nested", "helper", "line_loop"}
     assert counted["line_again"] == agains
+    assert counted["other_work"] == told["other_work"]
+    if backend == "ptrace" or "-O0" not in command:  # behind a prologue the kernel has put its own address in the caller's place
+        assert counted["other_work_returns"] == told["other_work"]
+    assert counted["main_work"] == told["main_work"]  # what is called by a pointer does not count
+    assert counted["deep_work"] == told["main_work"] + told["other_work"] + told["helper"]
     assert (counted["line_work"], counted["line_inl"]) == (told["work"], told["inl"])
 
 

@@ -297,6 +297,10 @@ def test_callees_of_callees(resolved: Resolve, mistakes: Mistakes, program: Path
 
     assert names('function("main").callees') == {"work", "other", "helper", "inl", "nested"}
     assert names('function("helper").callees') == {"work"}
+    assert names('function("main").callee("h*@places.c")') == {"helper"}
+    assert isinstance(
+        mistake(mistakes, program, 'function("main").callee("helper@other.c")'), places.NoSuchCallee
+    )
     ((_, first),) = found(resolved, program, 'function("main").callee("work")')
     deep = [d for s, d in found(resolved, program, 'function("main").callees(2)') if s.function == "work"]
     assert {c for d in deep for c in d.callers} == set(first.callers) | returns(
