@@ -62,6 +62,13 @@ NUMBERS: tuple[Builtin, ...] = (
     _number("user_uint32", "unsigned 32-bit number"),
     _number("user_int64", "signed 64-bit number"),
     _number("user_uint64", "unsigned 64-bit number"),
+    Builtin(
+        "user_return_address",
+        (L,),
+        L,
+        "The return address at an address of the stack; where a return probe has put another in its place, the true one.",
+        faults=True,
+    ),
 )
 
 ROWS: tuple[Builtin, ...] = STRINGS + NUMBERS

@@ -55,6 +55,11 @@ def load(address: Expr, size_bytes: int, is_signed: bool, at: int) -> Expr:
     return Call(name, (address,), Type.LONG, at)
 
 
+def return_address(slot: Expr, at: int) -> Expr:
+    """What the function whose return address lies at `slot` returns to, also where a return probe has replaced it."""
+    return Call("user_return_address", (slot,), Type.LONG, at)
+
+
 def extract(value: Expr, bits: int, is_signed: bool) -> Expr:
     """The lowest bits, extended to 64."""
     if bits >= 64:

@@ -36,7 +36,7 @@ from probelang.dwarf.frames import (
 from probelang.dwarf.scopes import Scope
 from probelang.target import registers
 from probelang.target.abi import VECTOR
-from probelang.target.build import extract, load, number, plus, register
+from probelang.target.build import extract, load, number, plus, register, return_address
 from probelang.target.expression import (
     OPTIMISED_OUT,
     compile_location,
@@ -155,9 +155,10 @@ class SiteFrame:
         """Where the function returns to, at run time."""
         if self.jumped and self.callee is not None:
             return self.callee.return_address()
-        if self.row is None:
-            return load(plus(self.cfa(), -8), 8, False, self.at)
-        return self.restored(self.row.return_register)
+        rule = None if self.row is None else self.row.registers.get(self.row.return_register)
+        if rule is None or isinstance(rule, AtOffset):
+            return return_address(plus(self.cfa(), -8 if rule is None else rule.offset), self.at)
+        return self._follow(rule, registers.RETURN_ADDRESS)
 
     def caller(self, return_pc: int, jumped: bool = False) -> SiteFrame | None:
         """The frame that called this one, if it goes on at `return_pc`; or `jumped` here with the instruction before that. None where

@@ -100,6 +100,7 @@ IN_BOTH: dict[str, str] = {
     "user_uint32/1": f"println(user_uint32({NUMBERS} + 12))",
     "user_int64/1": f"println(user_int64({NUMBERS} + 24))",
     "user_uint64/1": f"println(user_uint64({NUMBERS} + 24))",
+    "user_return_address/1": 'println(user_return_address(register("rsp")) == ustack(1))',
     "float_to_double/1": f"println(float_to_double(user_uint32({NUMBERS})), float_to_double(int_arg(2)))",
     "long_double_to_double/2": f"println(long_double_to_double(user_uint64({NUMBERS} + 8), 16383))",
     "double_to_long/1": "println(double_to_long(long_to_double(s32_arg(3))))",

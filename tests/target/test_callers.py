@@ -112,13 +112,21 @@ def program(request: pytest.FixtureRequest, compile_c: Compile) -> Path:
     return compile_c(PROGRAM, "-g", "-O2", "-fno-ipa-ra", request.param, name=f"callers{request.param}")
 
 
-def test_callers_know_what_they_passed(program: Path, backend: Backend, probelang: Run) -> None:
-    script = SCRIPT.format(p=program, **lines_of(PROGRAM))
+# return probes put an address of their own in the place of each return address
+PROBED = ("direct", "recurse", "pointed", "tail", "through", "main")
+RETURNS = "global n\n" + "".join(
+    f'probe process("{{p}}").function("{name}").return {{{{ n++ }}}}\n' for name in PROBED
+)
+
+
+@pytest.mark.parametrize("more", ["", RETURNS], ids=["alone", "with return probes"])
+def test_callers_know_what_they_passed(more: str, program: Path, backend: Backend, probelang: Run) -> None:
+    script = (SCRIPT + more).format(p=program, **lines_of(PROGRAM))
     done = probelang("run", "--backend", backend, "-e", script, "-c", shlex.quote(str(program)))
     assert done.status == 0, done.stderr
     lines = Counter(done.stdout.splitlines())
     # the program says each once before, the probe once when it is there
-    found = {line: count for line, count in lines.items() if not line.startswith("#")}
+    found = {line: count for line, count in lines.items() if line[0] not in "#n"}
     assert found and set(found.values()) == {2}, done.stdout
     assert {line.split()[0] for line in found} == {"direct", "recurse", "pointed", "compare"}
     # qsort is in another file

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from probelang.artifact.code import Call, Piece
 from probelang.artifact.integers import INTEGERS
 from probelang.llvm.builder import Operand, Value
+from probelang.llvm.calls.identity import field
 from probelang.llvm.calls.lowering import Lowering, Result, Values, number
 from probelang.llvm.calls.text import quote
 from probelang.llvm.emitter import Emitter
@@ -14,6 +15,8 @@ from probelang.llvm.text.compose import Composition
 from probelang.llvm.text.format import format_piece
 from probelang.llvm.text.userstring import FAULT, finish_read, read_user_bytes, read_user_string
 from probelang.llvm.values import Cell, StrVal
+
+REPLACED, REPLACED_SIMPLE = 16, 4  # calls under way with return probes, among which one is looked for
 
 
 def read_number(e: Emitter, address: Value, bits: int, at: int, signed: bool = False) -> Value:
@@ -27,6 +30,36 @@ def read_as(bits: int, signed: bool) -> Lowering:
         return read_number(e, number(values, 0), bits, call.at, signed)
 
     return lower
+
+
+def return_address(e: Emitter, values: Values, call: Call) -> Result:
+    """What the kernel has replaced for return probes stands in a list of the task, the latest call first; each knows where on
+    the stack it was. Source: include/linux/uprobes.h, struct return_instance; kernel/events/uprobes.c, prepare_uretprobe."""
+    slot = e.cell(number(values, 0))
+    found = e.cell(read_number(e, e.get(slot), 64, call.at))
+    instances = e.cell(field(e, field(e, e.task(), "task_struct.utask"), "uprobe_task.return_instances"))
+    with e.when(e.truth(e.get(instances))):
+        if e.simple:
+            e.set(found, replaced_address(e, e.get(slot), e.get(instances), e.get(found), REPLACED_SIMPLE))
+        else:
+            arguments = (e.get(slot), e.get(instances), e.get(found))
+
+            def search(r: Emitter, parameters: list[Value]) -> None:
+                where, first, word = parameters
+                r.ret(replaced_address(r, where, first, word, REPLACED))
+
+            e.set(found, e.routine("replaced_return_address", ("slot", "first", "found"), search, *arguments))
+    return e.get(found)
+
+
+def replaced_address(e: Emitter, slot: Value, first: Value, found: Value, most: int) -> Value:
+    where, result, instance = e.cell(slot), e.cell(found), e.cell(first)
+    for _ in range(most):  # what is read of no instance is 0
+        stack = field(e, e.get(instance), "return_instance.stack")
+        with e.when(e.compare("eq", stack, e.get(where))):
+            e.set(result, field(e, e.get(instance), "return_instance.orig_ret_vaddr"))
+        e.set(instance, field(e, e.get(instance), "return_instance.next"))
+    return e.get(result)
 
 
 def read_string(e: Emitter, address: Value, most: Operand, failed: Cell) -> StrVal:
@@ -89,6 +122,7 @@ def user_string_quoted(e: Emitter, values: Values, call: Call) -> Result:
 
 
 LOWERINGS: Mapping[tuple[str, int], Lowering] = {
+    ("user_return_address", 1): return_address,
     **{(name, 1): read_as(bits, signed) for name, (bits, signed) in INTEGERS.items()},
     ("user_string", 1): user_string,
     ("user_string", 2): user_string,

@@ -81,4 +81,5 @@ BUILTINS: Mapping[tuple[str, int], Callable[..., Value | None]] = {
     ("user_string_quoted", 1): quoted,
     ("user_string_n_quoted", 2): quoted,
     **{(name, 1): _number(bits, signed) for name, (bits, signed) in INTEGERS.items()},
+    ("user_return_address", 1): _number(64, False),  # breakpoints at return addresses put none in its place
 }
