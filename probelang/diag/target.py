@@ -229,6 +229,8 @@ class MissingDebugFile(Diagnostic):
         return f"some of the debug information of `{self.path}` is in `{self.part}`, which is not here"
 
     def help(self) -> str:
+        if self.part.endswith(".dwo"):
+            return "put it where the compiler wrote it, or beside the program; or pack all of them with `dwp -e PROGRAM -o PROGRAM.dwp`"
         return "install it with the debug file that refers to it; both come from the same package"
 
 

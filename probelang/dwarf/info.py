@@ -220,6 +220,11 @@ class DebugInfo:
 
     # --------------------------------------------------------------------------------------------- look-ups
 
+    def missing_at(self, address: int) -> str:
+        """The split file that would describe the code at an address and is not here; else empty."""
+        unit = self.unit_at(address)
+        return "" if unit is None or unit.info is not self else split_name(unit)
+
     def unit_at(self, address: int) -> Unit | None:
         """The unit whose code lies at an address of the image; with its entries, also where they are in a split file."""
         offset = _holder(self._listed_ranges, address)

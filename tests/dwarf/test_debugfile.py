@@ -240,6 +240,22 @@ def test_a_split_file_of_another_compilation_is_not_taken(split: Path, folder: P
     assert unit.full is unit
 
 
+def test_a_split_file_that_is_not_here_is_missed_by_name(split: Path, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "src" / "t.dwo").unlink()
+    file = find_debug_file(open_binary(str(split)), str(folder))
+    assert file is not None
+    main = open_binary(str(split)).symbols_named(b"main")[0].address
+    assert DebugInfo(file).missing_at(main).endswith("t.dwo")
+    assert DebugInfo(file).missing_at(0) == ""
+
+
+def test_a_split_file_that_is_here_is_not_missed(split: Path, folder: Path) -> None:
+    file = find_debug_file(open_binary(str(split)), str(folder))
+    assert file is not None
+    main = open_binary(str(split)).symbols_named(b"main")[0].address
+    assert DebugInfo(file).missing_at(main) == ""
+
+
 def test_a_package_is_found_beside_the_program(split: Path, folder: Path, tmp_path: Path) -> None:
     if shutil.which("dwp") is None:
         pytest.skip("needs dwp")
