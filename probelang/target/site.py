@@ -17,6 +17,7 @@ from typing import Literal
 from probelang.artifact.code import Call, Expr, Local, Number, Text, Type
 from probelang.diag import Diagnostic, similar_names
 from probelang.diag.deferred import variables
+from probelang.diag.target import MissingDebugFile
 from probelang.dwarf import constants as c
 from probelang.dwarf.binary import Binary
 from probelang.dwarf.ctypes import Struct, bare
@@ -94,6 +95,8 @@ class TargetSite:
     def scope(self) -> Scope:
         found = self.debug.scope(self.place.address, self.place.instance)
         if found is None:
+            if missing := self.debug.info.missing_at(self.place.address):
+                raise TargetMistake(MissingDebugFile(path=self.debug.info.path, part=missing))
             raise TargetMistake(variables.NotDescribed(function=self.place.function, path=self.place.path))
         return found
 
@@ -190,14 +193,9 @@ class TargetSite:
             if isinstance(found, InMemory) and variable.kind == "parameter" and variable.everywhere:
                 return (self._passed(variable) if self._passes_arguments else None) or found
             return found
-        constant = variable.constant()
-        if isinstance(constant, int):
-            return Computed(number(constant))
-        if constant is not None:
-            return Constant(constant)
-        if variable.declared:
+        if variable.declared and variable.constant() is None:
             return InMemory(Symbols(self.binary, self.base).address(variable.name))
-        raise Unavailable(OPTIMISED_OUT, optimised=True)
+        return _fixed(variable)
 
     @property
     def _passes_arguments(self) -> bool:
@@ -257,22 +255,29 @@ class TargetSite:
         wanted, _, source = name.partition("@")
         if module is not None and (path := self.files.locate(module)) != self.place.path:
             base = module_base(self.files.binary(path), at)
-            return TargetSite(self.files, Place(path, 0, ""), base).outer_variable(wanted, source)
+            return TargetSite(self.files, Place(path, 0, ""), base).outer_variable(wanted, source, at)
         found = find_definition(self.debug, wanted, source) or (None if source else self.scope.find(wanted))
         if found is None:
             raise TargetMistake(partial(self._unknown_global, name))
         return self.object(found, at)
 
-    def outer_variable(self, name: str, source: str) -> Object:
+    def outer_variable(self, name: str, source: str, at: int) -> Object:
         """A global of a file that the probe is not in: `base` is all that is known of where it lies."""
         found = find_definition(self.debug, name, source)
         if found is None:
             raise TargetMistake(partial(self._unknown_global, name))
+        ctype = found.type.get()
+        plain = bare(ctype)
+        if isinstance(plain, Struct):
+            ctype = self.types.complete(plain)
         expression = found.location(0)
-        if expression and expression[0] == _OP_ADDR:
-            address = int.from_bytes(expression[1:9], "little")
-            return Object(found.type.get(), InMemory(plus(self.base, address)))
-        raise Unavailable("it has no fixed place in its file")
+        if not expression:
+            return Object(ctype, _fixed(found))
+        # of the scope only the unit counts: what a global's description needs is in no function
+        scope = Scope(self.debug.types, found.entry.unit, (found.entry,), found.entry)
+        return Object(
+            ctype, compile_location(expression, SiteFrame(self.binary, self.debug, scope, 0, self.base, at))
+        )
 
     def _unknown_global(self, name: str) -> Diagnostic:
         wanted, _, source = name.partition("@")
@@ -322,6 +327,16 @@ class Reader:
     def static_member(self, name: str) -> Object | None:
         found = None if self.site is None else self.site.find(name)
         return None if found is None or self.site is None else self.site.object(found, self.at)
+
+
+def _fixed(variable: Variable) -> Location:
+    """Of a variable that is nowhere, but may have one value. Raises Unavailable."""
+    constant = variable.constant()
+    if isinstance(constant, int):
+        return Computed(number(constant))
+    if constant is not None:
+        return Constant(constant)
+    raise Unavailable(OPTIMISED_OUT, optimised=True)
 
 
 def _has_address(variable: Variable) -> bool:
