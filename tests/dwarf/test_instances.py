@@ -26,7 +26,8 @@ FLAGS = [
     for version in (4, 5)
     for level in (0, 2)
 ] + [
-    "gcc -gdwarf-2 -O1", "g++ -gdwarf-3 -O2",
+    "gcc -gdwarf-2 -O1",
+    "g++ -gdwarf-3 -O2",
     "gcc -g -O3",
     "g++ -g -Os",
     "gcc -g -O2 -flto",
