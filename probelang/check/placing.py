@@ -17,7 +17,7 @@ from probelang.check.sites import move
 from probelang.diag import respan
 from probelang.diag.deferred import variables
 from probelang.dwarf.image import BinaryError
-from probelang.target.build import here, load, number, plus
+from probelang.target.build import here, number, plus, return_address
 from probelang.target.location import Unavailable
 from probelang.target.mistake import TargetMistake
 from probelang.target.site import WORD_BYTES, TargetSite
@@ -92,7 +92,7 @@ def called_by(low: Lowering, target: TargetSite, callers: tuple[int, ...], at: i
     """Whether the function at whose entry the probe stands returns to one of these addresses of its file."""
     is_fixed = target.binary.kind == "exec"
     base = number(0) if is_fixed else plus(here(), -target.address)
-    back: code.Expr = load(plus(target.frame_address(), -WORD_BYTES), WORD_BYTES, False, at)
+    back = return_address(plus(target.frame_address(), -WORD_BYTES), at)
     if not is_fixed:
         back = code.Binary("-", back, base, at)
     first, *others = callers

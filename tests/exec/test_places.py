@@ -115,10 +115,7 @@ def test_places_in_c(
     assert named.keys() >= {"work", "inl", "nested", "helper", "line_loop"}
     assert counted["line_again"] == agains
     assert counted["other_work"] == told["other_work"]
-    if (
-        backend == "ptrace" or "-O0" not in command
-    ):  # behind a prologue the kernel has put its own address in the caller's place
-        assert counted["other_work_returns"] == told["other_work"]
+    assert counted["other_work_returns"] == told["other_work"]
     assert counted["main_work"] == told["main_work"]  # what is called by a pointer does not count
     assert counted["deep_work"] == told["main_work"] + told["other_work"] + told["helper"]
     assert (counted["line_work"], counted["line_inl"]) == (told["work"], told["inl"])
