@@ -31,6 +31,7 @@ from probelang.dwarf.symbols import ENTRY, Symbol, SymbolTable, read_table
 
 # more than this after decompression is no symbol table
 MAXIMUM_DEBUGDATA_BYTES = 256 << 20
+MAXIMUM_DYNAMIC_ENTRIES, MAXIMUM_STRING_BYTES = 4096, 1 << 16
 DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_FLAGS_1 = 5, 6, 10, 1, 15, 29, 0x6FFFFFFB
 DF_1_PIE = 0x08000000
 # what the unwinder asks in each frame that has something to clean up or catch (Itanium C++ ABI: Exception Handling)
@@ -121,7 +122,7 @@ def dynamic_entries(image: Image) -> list[tuple[int, int]]:
     data = image.bytes_at(offset, size & ~15, "the dynamic segment")
     entries: list[tuple[int, int]] = []
     for tag, value in struct.iter_unpack("<qQ", data):
-        if tag == 0:
+        if tag == 0 or len(entries) == MAXIMUM_DYNAMIC_ENTRIES:
             break
         entries.append((tag, value))
     return entries
@@ -135,8 +136,13 @@ def dynamic_strings(image: Image, *tags: int) -> list[str]:
     if start is None:
         return []
     strings = image.bytes_at(start, table.get(DT_STRSZ, 0), "the dynamic string table")
-    found = (strings[v : strings.find(b"\0", v)] for tag, v in entries if tag in tags and v < len(strings))
+    found = (_string(strings, v) for tag, v in entries if tag in tags and v < len(strings))
     return [os.fsdecode(text) for text in found]
+
+
+def _string(strings: bytes, start: int) -> bytes:
+    end = strings.find(b"\0", start, start + MAXIMUM_STRING_BYTES)
+    return b"" if end < 0 else strings[start:end]
 
 
 def _tables(image: Image, identity: str, debug_folder: str) -> tuple[tuple[SymbolTable, ...], bool]:

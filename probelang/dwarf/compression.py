@@ -30,6 +30,7 @@ _OLD = struct.Struct(">4sQ")
 _MOST_RATIO = {_ZLIB: 1040, _ZSTD: 1 << 17}  # of deflate, by its construction; of zstd, a block of one byte
 _IN_MEMORY_BYTES = 8 << 20
 _PIECE_BYTES = 1 << 20
+_MOST_JOINED_BYTES = 128 << 20
 
 Decompress = Callable[[Iterator[bytes], int], Iterator[bytes]]
 """Pieces, and the size of the result, which need not be true -> pieces. Raises `zstd.Damaged`."""
@@ -51,6 +52,10 @@ def open_section(image: Image, name: str, budget: Budget) -> Section | None:
         old = [h for h in image.sections_named(f".z{name[1:]}") if h.type != SHT_NOBITS]
         sections = [_old(image, header, budget) for header in old]
     if len(sections) > 1:
+        if sum(s.size for s in sections) > _MOST_JOINED_BYTES:
+            raise corrupt(
+                image.path, f"section `{name}`", f"is in {len(sections)} parts, which are too large"
+            )
         return Section(image.path, name, b"".join(s.take(0, s.size) for s in sections))
     return sections[0] if sections else None
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _DAMAGED = (IndexError, ValueError, KeyError, struct.error, forms.UnknownForm, OverflowError)
 _ABSENT: tuple[int, forms.Value | None] = 0, None
 _HEAD_BYTES = 512
+_LONG_TEXT = 4096
 Kind = Literal["compile", "partial", "type", "skeleton", "split"]
 
 
@@ -64,6 +65,7 @@ class Unit:
         self._abbreviations_at = abbreviations
         self._data: bytes | None = None
         self._abbreviations: Abbreviations | None = None
+        self._lines: LineTable | None = None
 
     @property
     def data(self) -> bytes:
@@ -132,12 +134,18 @@ class Unit:
         owner = self.base or self
         return owner.root.address(c.AT_low_pc) or 0
 
-    @cached_property
+    @property
     def lines(self) -> LineTable:
-        """Its own; see `probelang.dwarf.lines.line_table`."""
-        from probelang.dwarf.lines import read_line_table
+        """Its own; see `probelang.dwarf.lines.line_table`. Stays for a while."""
+        if self._lines is None:
+            from probelang.dwarf.lines import read_line_table
 
-        return read_line_table(self)
+            self._lines = read_line_table(self)
+            self.info.note_lines(self, len(self._lines.rows))
+        return self._lines
+
+    def forget_lines(self) -> None:
+        self._lines = None
 
     @cached_property
     def files(self) -> tuple[str, ...]:
@@ -277,7 +285,12 @@ class Entry:
         found = self.get(attribute)
         if found is None:
             return b""
-        form, value = found
+        text = self._text(*found)
+        if len(text) > _LONG_TEXT:
+            self.unit.info.note_text(text)
+        return text
+
+    def _text(self, form: int, value: forms.Value) -> bytes:
         info = self.unit.info
         if isinstance(value, bytes):
             return value

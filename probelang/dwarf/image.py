@@ -31,6 +31,8 @@ SHF_EXECINSTR = 4
 SHN_XINDEX = 0xFFFF
 NT_GNU_BUILD_ID = 3
 
+_MOST_SECTIONS = 1 << 18
+_LONGEST_NAME = 4096
 MACHINES = {3: "x86", 8: "MIPS", 20: "PowerPC", 21: "PowerPC 64", 22: "S/390", 40: "ARM", 62: "x86-64",
             183: "AArch64", 243: "RISC-V", 247: "eBPF", 258: "LoongArch"}  # fmt: skip
 
@@ -214,6 +216,8 @@ def _sections(
         raise corrupt(path, part, f"has entries of {entry_size} bytes")
     first = _table(path, data, offset, 1, SECTION, part)[0]
     count = count or first[5]  # too many for the header: they stand in section 0 (ABI, e_shnum)
+    if count > _MOST_SECTIONS:
+        raise corrupt(path, part, f"has {count} entries")
     names_index = first[6] if names_index == SHN_XINDEX else names_index
     rows = _table(path, data, offset, count, SECTION, part)
     names = b""
@@ -229,8 +233,8 @@ def _sections(
 
 
 def _name(table: bytes, offset: int) -> str:
-    end = table.find(b"\0", offset)
-    return table[offset : end if end >= 0 else len(table)].decode("utf-8", "surrogateescape")
+    end = table.find(b"\0", offset, offset + _LONGEST_NAME)
+    return table[offset : end if end >= 0 else offset + _LONGEST_NAME].decode("utf-8", "surrogateescape")
 
 
 def _align4(value: int) -> int:

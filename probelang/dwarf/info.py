@@ -35,6 +35,8 @@ __all__ = ["DebugInfo", "Section", "Source", "split_name"]
 _KEPT_BYTES = 48 << 20
 """Of units' entries, at most; with the abbreviations of those units."""
 _KEPT_TABLES = 64
+_KEPT_ROWS = 1 << 20
+_LONG_BYTES = 1 << 29
 _WORK_PER_BYTE = 16
 
 Range: TypeAlias = "tuple[int, int, int]"
@@ -83,6 +85,9 @@ class DebugInfo:
         self._abbreviations: dict[tuple[int, int, int], Abbreviations] = {}
         self._loaded: deque[Unit] = deque()
         self._loaded_bytes = 0
+        self._lined: deque[tuple[Unit, int]] = deque()
+        self._lined_rows = 0
+        self._long_bytes = 0
         self._work = 0
 
     def section(self, name: str) -> Section:
@@ -127,6 +132,21 @@ class DebugInfo:
             self._loaded_bytes -= oldest.size_bytes
             oldest.forget()
         return data
+
+    def note_lines(self, unit: Unit, rows: int) -> None:
+        """That a unit has its line table in memory."""
+        self._lined.append((unit, rows))
+        self._lined_rows += rows
+        while self._lined_rows > _KEPT_ROWS and len(self._lined) > 1:
+            oldest, size = self._lined.popleft()
+            self._lined_rows -= size
+            oldest.forget_lines()
+
+    def note_text(self, text: bytes) -> None:
+        """Counts long strings: an honest file has few, and a damaged one may have the same long one in every entry."""
+        self._long_bytes += len(text)
+        if self._long_bytes > _LONG_BYTES:
+            raise corrupt(self.path, "section `.debug_str`", "has too many long strings")
 
     def spend(self, steps: int, section: Section) -> None:
         """Counts work that the file asks for again and again. Raises BinaryError when no honest file could ask for so much."""

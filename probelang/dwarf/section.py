@@ -19,7 +19,7 @@ LARGE_BYTES = 16 << 20
 _FAULT_BYTES = (
     64 << 10
 )  # what the kernel maps around a page that is touched (mm/memory.c, fault_around_bytes)
-_LONGEST_TEXT = 1 << 20
+_LONGEST_TEXT = 1 << 18
 
 
 class Section:

@@ -26,6 +26,9 @@ STB_LOCAL = 0
 SHN_UNDEF, SHN_ABS = 0, 0xFFF1
 # above this many places a name occurs at (short names are tails of many others), one walk is cheaper
 FEW = 16
+# names may be tails of one another; in a damaged table all are of nearly all its strings
+_MOST_NAMES = 16
+_LONGEST_NAME = 1 << 16
 
 
 class Symbol(NamedTuple):
@@ -50,10 +53,14 @@ class SymbolTable:
         """All defined functions, in table order."""
         strings = self.strings
         find = strings.find
+        left = _MOST_NAMES * len(strings) + _LONGEST_NAME
         for name, info, _, shndx, value, size in ENTRY.iter_unpack(self.entries):
             kind = info & 15
             if kind in FUNCTIONS and shndx != SHN_UNDEF and value:
                 text = strings[name : find(b"\0", name)]
+                left -= len(text)
+                if left < 0:
+                    return
                 if b"@" in text:  # `memcpy@@GLIBC_2.14` in .symtab
                     text = text[: text.index(b"@")]
                 yield Symbol(text, value, size, info >> 4 != STB_LOCAL, kind == STT_GNU_IFUNC)
