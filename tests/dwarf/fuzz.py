@@ -186,7 +186,9 @@ def main(words: list[str]) -> int:
         return 1 if found else 0
     place = Path(tempfile.mkdtemp())
     try:
-        return _go_on(given, build_bases(place, given.only))
+        bases = build_bases(place, given.only)
+        _read(place / next(iter(bases)) / "program", place)  # loads once what every child needs
+        return _go_on(given, bases)
     finally:
         shutil.rmtree(place)
 
