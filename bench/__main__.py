@@ -3,6 +3,7 @@
 Writes bench/results.md: medians of interleaved rounds, as absolute figures and as ratios, with machine and versions.
 
     python -m bench [--rounds 7] [--calls 300000] [--output bench/results.md]
+    python -m bench --only debuginfo         that part alone, shown and not written
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import tracing
+from bench import debuginfo, tracing
 from bench.rounds import interleave, run_under
 
 HERE = Path(__file__).parent
@@ -149,6 +150,7 @@ def report(
     start: dict[str, float],
     flood: dict[str, float],
     traced: tracing.Figures,
+    described: debuginfo.Figures,
     rounds: int,
     calls: int,
 ) -> str:
@@ -187,6 +189,7 @@ def report(
     ]
     lines.append(f"| | {flood['probelang']:.4f} | {flood.get('bpftrace', 0):.4f} |")
     lines += tracing.report(traced, hits)
+    lines += debuginfo.report(described)
     return "\n".join(lines) + "\n"
 
 
@@ -195,16 +198,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--calls", type=int, default=300_000)
     parser.add_argument("--output", type=Path, default=HERE / "results.md")
+    parser.add_argument(
+        "--only", choices=["debuginfo"], help="a part, whose figures are shown and not written"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="probelang-bench-") as name:
         folder = Path(name)
+        described = debuginfo.measure(options.rounds, folder, PROBELANG)
+        if options.only:
+            print("\n".join(debuginfo.report(described)))
+            return
         target = folder / "target"
         subprocess.run(["gcc", "-O2", str(HERE / "target.c"), "-o", str(target)], check=True)
         start = measure_start(3 * options.rounds, target)
         hits = measure_hits(options.rounds, options.calls, folder, target)
         flood = measure_flood(3, folder, target)
         traced = tracing.measure(options.rounds, folder, target, PROBELANG)
-    text = report(hits, start, flood, traced, options.rounds, options.calls)
+    text = report(hits, start, flood, traced, described, options.rounds, options.calls)
     options.output.write_text(text)
     print(text)
 
