@@ -21,7 +21,7 @@ from typing import cast
 from probelang.runtime import bpf, exits, perf
 from probelang.runtime.kernelbtf import UnknownKernelFact, cache_folder, kernel_facts, write_cache
 
-_REVISION = 3  # of the questions: another number makes old answers void
+_REVISION = 4  # of the questions: another number makes old answers void
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +174,16 @@ def _ask_perf_link() -> None:
         os.close(fd)
 
 
+def _ask_write_user() -> None:
+    word = _op(0x7A, 10, 0, -8, 0) + _stack(2, -8)
+    _loads(_move(1, 0) + word + _move(3, 8) + _call(36))
+
+
+def _ask_write_registers() -> None:
+    first_argument = 112  # struct pt_regs, di
+    _loads(_move(0, 0) + _op(0x7B, 1, 0, first_argument))
+
+
 FEATURES: Mapping[str, Feature] = {
     "uprobe_multi": Feature("6.6", "one link for all sites of a probe", _ask_uprobe_multi),
     "cookie": Feature("5.15", "a program knows which of its sites was hit", lambda: _loads(_call(174))),
@@ -198,6 +208,8 @@ FEATURES: Mapping[str, Feature] = {
     exits.FEATURE: Feature(
         "5.5", "the end of a process once, with its memory", lambda: exits.ask_group_dead(_END)
     ),
+    "write_user": Feature("4.8", "-g: memory of the process is changed", _ask_write_user),
+    "write_registers": Feature("6.18", "-g: registers of the process are changed", _ask_write_registers),
     "raw_tracepoints": Feature("4.17", "life of processes, system calls, -c and -x", _ask_raw_tracepoints),
 }  # fmt: skip
 

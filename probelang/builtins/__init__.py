@@ -17,7 +17,8 @@ class Builtin:
     """`parameters` and `result` are types; several rows may share a name with different arity. `process_only`: means something
     only where a process was hit (refused in begin, end and timer probes). `effect`: does more than compute, so it is
     never repeated or dropped. `kernel`: False where the kernel half cannot have it (refused in process probes with
-    `advice`). `faults`: may read memory of the process, so the program is better sleepable."""
+    `advice`). `faults`: may read memory of the process, so the program is better sleepable.
+    `guru`: changes the probed program, which only -g allows."""
 
     name: str
     parameters: tuple[Type, ...]
@@ -28,3 +29,4 @@ class Builtin:
     kernel: bool = True
     faults: bool = False
     advice: str = ""
+    guru: bool = False

@@ -17,6 +17,12 @@ ROWS: tuple[Builtin, ...] = (
         "float_to_double", (L,), L, "The 64 bits of the double that equals the float with these 32 bits."
     ),
     Builtin(
+        "double_to_float",
+        (L,),
+        L,
+        "The 32 bits of the float that is nearest to the double with these bits.",
+    ),
+    Builtin(
         "long_double_to_double",
         (L, L),
         L,

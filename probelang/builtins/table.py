@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from probelang.builtins import Builtin, clock, control, floats, memory, process, stacks, text
+from probelang.builtins import Builtin, changes, clock, control, floats, memory, process, stacks, text
 
 ROWS: tuple[Builtin, ...] = (
     *process.ROWS,
     *clock.ROWS,
     *memory.ROWS,
+    *changes.ROWS,
     *floats.ROWS,
     *text.ROWS,
     *stacks.ROWS,

@@ -78,7 +78,8 @@ def check(
 ) -> CheckResult:
     """Raises CompileError with every mistake. `builtins` by name and arity; None: those of probelang. `files`: those opened by this
     compilation, whose debug information `$names` come from."""
-    scope = make_scope(program, known_builtins() if builtins is None else builtins, options.elide)
+    known = known_builtins() if builtins is None else builtins
+    scope = make_scope(program, known, options.elide, options.guru)
     run = Inference(scope)
     _check_declarations(run)
     places = Places(files or Files(), options.skip_bad_variables)
@@ -259,7 +260,7 @@ def _unused_code(program: resolved.Program, scope: Scope) -> list[Diagnostic]:
     unused = [f for f in scope.functions if not (f.reached or f.declared.library or f.is_template)]
     if not unused:
         return []
-    separate = Inference(make_scope(program, scope.builtins))
+    separate = Inference(make_scope(program, scope.builtins, guru=scope.guru))
     numbers = [i for i, f in enumerate(scope.functions) if f in unused]
     for number in numbers:
         function = separate.scope.functions[number]

@@ -48,6 +48,8 @@ def describe(node: syntax.Expression) -> str:
             return f"the call of `{node.name}`"
         case syntax.Number() | syntax.String() | syntax.Float():
             return "a literal"
+        case syntax.Index(base=syntax.Histogram()):
+            return "a bucket of a histogram"
         case _:
             return "an expression"
 
@@ -65,6 +67,8 @@ def has_ctype(body: Body, node: syntax.Expression) -> bool:
             return has_ctype(body, left)
         case syntax.Index(base=base):
             return has_ctype(body, base)
+        case syntax.Assign(op="=", target=target) if not isinstance(target, syntax.Name):
+            return has_ctype(body, target)
         case syntax.Conditional():
             return has_ctype(body, node.then) or has_ctype(body, node.otherwise)
         case syntax.Call():

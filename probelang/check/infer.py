@@ -290,8 +290,14 @@ def infer_index(run: Inference, body: Body, node: syntax.Index) -> Cell:
 # ------------------------------------------------------------------------------------------- left-hand sides
 
 
-def infer_place(run: Inference, body: Body, node: syntax.Expression, read: bool) -> Cell | None:
+def infer_place(
+    run: Inference, body: Body, node: syntax.Expression, read: bool, op: str = "="
+) -> Cell | None:
     """The cell of what is assigned to; None when that is nothing to assign to (reported)."""
+    if is_of_program(run, body, node):
+        from probelang.check.changes import infer_change
+
+        return LONG if infer_change(run, body, node, op) else None
     match node:
         case syntax.Name():
             variable = find_variable(run, body, node)
@@ -301,19 +307,30 @@ def infer_place(run: Inference, body: Body, node: syntax.Expression, read: bool)
         case syntax.Index(base=syntax.Name()):
             array = infer_element(run, body, node)
             return None if array is None else _write(run, array, node.base.span, read)
-        case (
-            syntax.TargetVariable()
-            | syntax.Member()
-            | syntax.AddressOf()
-            | syntax.AtOperator()
-            | syntax.Index()
-        ):
-            _report_unassignable_target(run, body, node)
-            return None
         case _:
             infer(run, body, node)
             run.report(mistakes.NotAssignable(span=blamed(node), what=describe(node)))
             return None
+
+
+def may_change(run: Inference, span: Span, what: str) -> bool:
+    """Whether the script may change the probed program; told once if not."""
+    if not run.scope.guru and not any(isinstance(mistake, mistakes.GuruOnly) for mistake in run.found):
+        run.report(mistakes.GuruOnly(span=span, what=what))
+    return run.scope.guru
+
+
+def is_of_program(run: Inference, body: Body, node: syntax.Expression) -> bool:
+    """Whether what is assigned to belongs to the probed program, and not to the script."""
+    match node:
+        case syntax.TargetVariable() | syntax.Member() | syntax.AtOperator():
+            return True
+        case syntax.Index(base=base):
+            return not isinstance(base, syntax.Histogram) and is_target_index(run, body, node)
+        case syntax.Binary(op="."):
+            return has_ctype(body, node) and is_dotted(run.scope, body, node)
+        case _:
+            return False
 
 
 def _write(run: Inference, use: GlobalUse | LocalUse, span: Span, read: bool) -> Cell:
@@ -322,23 +339,13 @@ def _write(run: Inference, use: GlobalUse | LocalUse, span: Span, read: bool) ->
     return _plain(run, use, span) if isinstance(use, GlobalUse) else use.value
 
 
-def _report_unassignable_target(run: Inference, body: Body, node: syntax.Expression) -> None:
-    if isinstance(node, syntax.Index) and isinstance(node.base, syntax.Histogram):
-        infer(run, body, node)
-        run.report(mistakes.NotAssignable(span=node.span, what="a bucket of a histogram"))
-    elif not body.targets.in_process:
-        _infer_target(run, body, node)
-    else:
-        run.report(mistakes.GuruOnly(span=node.span, what="assigning to a target variable"))
-
-
 def infer_assign(run: Inference, body: Body, node: syntax.Assign, statement: bool) -> Cell:
     """`statement`: the value is not used, so `+=` alone does not make the variable read."""
     if node.op == "<<<":
         return _infer_accumulate(run, body, node)
     if node.op != "=":
         kind = Type.STRING if node.op == ".=" else Type.LONG
-        place = infer_place(run, body, node.target, read=not statement)
+        place = infer_place(run, body, node.target, not statement, node.op)
         if place is not None and not settle(place, kind, blamed(node.target)):
             mismatch(run, node.target, place, kind)
         expect(run, body, node.value, kind)
@@ -365,7 +372,7 @@ def _infer_accumulate(run: Inference, body: Body, node: syntax.Assign) -> Cell:
 
 
 def infer_step(run: Inference, body: Body, node: syntax.Increment, statement: bool) -> Cell:
-    place = infer_place(run, body, node.target, read=not statement)
+    place = infer_place(run, body, node.target, not statement, node.op)
     if place is not None and not settle(place, Type.LONG, blamed(node.target)):
         mismatch(run, node.target, place, Type.LONG)
     return LONG
@@ -499,6 +506,8 @@ def infer_call(run: Inference, body: Body, node: syntax.Call, statement: bool = 
         return Cell(doubtful=True)
     for argument, kind in zip(node.arguments, builtin.parameters, strict=True):
         expect(run, body, argument, kind)
+    if builtin.guru:
+        may_change(run, node.name_span, f"`{node.name}`")
     if builtin.result is Type.VOID:
         if not statement:
             run.report(mistakes.NoValue(span=node.name_span, name=node.name))

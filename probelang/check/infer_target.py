@@ -123,23 +123,28 @@ def infer_object(run: Inference, body: Body, node: syntax.Expression, whole: boo
         if not whole and not isinstance(node, syntax.AddressOf):
             value(found, walk.reader(node))
 
-    return _checked(run, body, node, look, LONG) is LONG
+    return checked(run, body, node, look)
 
 
 def _checked(
     run: Inference, body: Body, node: syntax.Expression, look: Callable[[], object], kind: Cell
 ) -> Cell:
+    return kind if checked(run, body, node, look) else Cell(doubtful=True)
+
+
+def checked(run: Inference, body: Body, node: syntax.Expression, look: Callable[[], object]) -> bool:
+    """Whether `look` finds what it looks for; else the mistake is reported, unless such places are passed over."""
     try:
         look()
-        return kind
+        return True
     except TROUBLES as trouble:
         if body.targets.lenient:
-            return kind
+            return True
         mistake: Diagnostic = diagnose(trouble, node, Walk(run.scope, body, Inferring(run)))
     except NotAnObject:
         mistake = not_there(body, node)
     run.report(mistake)
-    return Cell(doubtful=True)
+    return False
 
 
 def not_there(body: Body, node: syntax.Expression) -> Diagnostic:

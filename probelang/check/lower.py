@@ -23,8 +23,8 @@ from probelang.check.cells import root, type_in
 from probelang.check.constants import live_arms, truth
 from probelang.check.formats import plain_pieces
 from probelang.check.forms import blamed, has_ctype, histogram_shape
-from probelang.check.infer import Inference, is_dotted, is_target_index
-from probelang.check.registers import REGISTERS
+from probelang.check.infer import Inference, is_dotted, is_of_program, is_target_index
+from probelang.check.registers import REGISTERS, SETTABLE
 from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse
 from probelang.diag import similar_names
 from probelang.source import Span
@@ -142,6 +142,10 @@ def lower_any(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
             return _lower_call(low, body, node)
         case syntax.Assign():
             return _lower_assign(low, body, node)
+        case syntax.Increment() if is_of_program(low.run, body, node.target):
+            from probelang.check.changes import lower_step
+
+            return lower_step(low, body, node)
         case syntax.Increment():
             place = lower_place(low, body, node.target)
             if place is None:
@@ -241,6 +245,10 @@ def _lower_variable(low: Lowering, body: Body, node: syntax.Name | syntax.Index)
 
 
 def _lower_assign(low: Lowering, body: Body, node: syntax.Assign) -> code.Expr:
+    if is_of_program(low.run, body, node.target):
+        from probelang.check.changes import lower_assign
+
+        return lower_assign(low, body, node)
     at = low.at(blamed(node.target))
     if node.op == "<<<":
         place = lower_place(low, body, node.target)
@@ -377,7 +385,7 @@ def _check_register(low: Lowering, node: syntax.Call, builtin: Builtin) -> None:
         if not (isinstance(path, syntax.String) and isinstance(offset, syntax.Number)):
             reason = "it takes the path of a file and an offset in it, both literals"
             low.run.report(mistakes.BadTargetOperator(span=node.span, what="mapped_code", reason=reason))
-    if builtin.name not in ("register", "u_register"):
+    if builtin.name not in ("register", "u_register", "set_register"):
         return
     argument = node.arguments[0]
     if isinstance(argument, syntax.Number):
@@ -386,7 +394,9 @@ def _check_register(low: Lowering, node: syntax.Call, builtin: Builtin) -> None:
         low.run.report(mistakes.BadRegister(span=argument.span, name=""))
         return
     name = argument.value.decode("latin-1")
-    if name not in REGISTERS:
+    if builtin.name == "set_register" and name in REGISTERS and name not in SETTABLE:
+        low.run.report(mistakes.BadRegister(span=argument.span, name=name, is_fixed=True))
+    elif name not in REGISTERS:
         similar = similar_names(name, REGISTERS)
         low.run.report(mistakes.BadRegister(span=argument.span, name=name, similar=similar))
 

@@ -226,8 +226,9 @@ class Walk:
                 return self.body.ctypes.get(name)
             case syntax.Conditional():
                 return self._either(node)
-            case syntax.Assign(op="="):
-                return self.type(node.value)
+            case syntax.Assign(op="=", target=target):
+                # an object of the program keeps its own
+                return self.type(node.value if isinstance(target, syntax.Name) else target)
             case syntax.Call():
                 chain = self.scope.find_functions(node.name, len(node.arguments), self.body)
                 return self._result(chain[0]) if chain else None

@@ -16,3 +16,9 @@ def _names() -> Iterator[str]:
 
 
 REGISTERS = frozenset(_names())
+SETTABLE = frozenset(
+    name
+    for name in REGISTERS
+    if name.startswith("r") and name[-1] not in "dwb" and name not in ("rsp", "rip")
+)
+"""Those that `set_register()` takes: whole, and not what a program goes on with."""

@@ -131,7 +131,7 @@ class Body:
 @dataclass(slots=True, eq=False)
 class Scope:
     """All globals and functions, by name. `elide`: what nothing uses may be left out. `library_files` do not see the
-    script's globals: a name that a script chooses must not take over a local of the library."""
+    script's globals: a name that a script chooses must not take over a local of the library. `guru`: the program may be changed."""
 
     globals: tuple[GlobalUse, ...]
     functions: list[FunctionUse]
@@ -140,6 +140,7 @@ class Scope:
     by_signature: dict[tuple[str, int], list[FunctionUse]]
     library_files: frozenset[str] = frozenset()
     elide: bool = True
+    guru: bool = False
 
     def find_global(self, name: str, file: str) -> GlobalUse | None:
         """A private one of this file before a public one."""
@@ -190,7 +191,10 @@ def priority(function: FunctionUse) -> int:
 
 
 def make_scope(
-    program: resolved.Program, builtins: Mapping[tuple[str, int], Builtin], elide: bool = True
+    program: resolved.Program,
+    builtins: Mapping[tuple[str, int], Builtin],
+    elide: bool = True,
+    guru: bool = False,
 ) -> Scope:
     globals_ = tuple(GlobalUse(g.declaration.name, g) for g in program.globals)
     functions = [_function_use(f) for f in program.functions]
@@ -202,7 +206,7 @@ def make_scope(
         by_signature.setdefault((function.name, len(function.parameters)), []).append(function)
     declared: tuple[resolved.Global | resolved.Function, ...] = (*program.globals, *program.functions)
     library_files = frozenset(d.file for d in declared if d.library)
-    return Scope(globals_, functions, builtins, by_name, by_signature, library_files, elide)
+    return Scope(globals_, functions, builtins, by_name, by_signature, library_files, elide, guru)
 
 
 def _function_use(function: resolved.Function) -> FunctionUse:

@@ -69,6 +69,7 @@ def read_options(
         backend=backend,
         elide=not given.has("-u"),
         skip_bad_variables=given.has("--skip-badvars"),
+        guru=given.has("-g"),
     )
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = ["Deferred", "marks", "names", "places", "target", "variables"]
+__all__ = ["Deferred", "kernel", "marks", "names", "places", "target", "variables"]
 
 
 class Deferred:
@@ -34,8 +34,9 @@ class Deferred:
 
 
 if TYPE_CHECKING:
-    from probelang.diag import marks, names, places, target, variables
+    from probelang.diag import kernel, marks, names, places, target, variables
 else:
+    kernel = Deferred("probelang.diag.kernel")
     marks = Deferred("probelang.diag.marks")
     names = Deferred("probelang.diag.names")
     places = Deferred("probelang.diag.places")

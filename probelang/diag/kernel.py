@@ -56,6 +56,34 @@ class FloatAsText(Diagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRefused(Diagnostic):
+    """`feature`: its name in `probelang doctor`; `what`: "memory"; `where`: the kernels that have it."""
+
+    code = "E0507"
+    feature: str
+    what: str
+    where: str
+
+    def title(self) -> str:
+        return f"changing {self.what} of the program from the kernel needs the feature `{self.feature}`, which this kernel refuses"
+
+    def help(self) -> str:
+        return f"{self.where}; --backend ptrace needs nothing of the kernel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterOutOfReach(Diagnostic):
+    code = "E0508"
+    register: str
+
+    def title(self) -> str:
+        return f"a program in the kernel cannot change `{self.register}` inside a foreach or a function that is called"
+
+    def help(self) -> str:
+        return "do it in the body of the probe, or use --backend ptrace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KernelTooOld(Diagnostic):
     """`feature`: its name in `probelang doctor`; `kernel`: the first that has it."""
 

@@ -120,7 +120,7 @@ class GuruOnly(Diagnostic):
     what: str
 
     def title(self) -> str:
-        return f"{self.what} needs SystemTap's guru mode, which probelang does not have"
+        return f"{self.what} reads the kernel, which probelang does not do"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -405,7 +405,10 @@ class GuruOnly(TypeDiagnostic):
     what: str
 
     def title(self) -> str:
-        return f"{self.what} would change the probed program, which is not supported"
+        return f"{self.what} changes the probed program"
+
+    def help(self) -> str:
+        return "`-g` on the command line allows it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -422,10 +425,13 @@ class BadRegister(TypeDiagnostic):
     code: ClassVar[str] = "E0332"
     name: str
     similar: tuple[str, ...] = ()
+    is_fixed: bool = False
 
     def title(self) -> str:
         if not self.name:
             return "the name of a register must be a string literal"
+        if self.is_fixed:
+            return f"`{self.name}` cannot be set: only the 64-bit general registers but `rsp`"
         return f"unknown register `{self.name}`"
 
     def help(self) -> str:

@@ -265,6 +265,17 @@ class UnknownEnumerator(TypeDiagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotChangeable(TypeDiagnostic):
+    """`reason`: a clause, "it is in several places"."""
+
+    code: ClassVar[str] = "E0359"
+    reason: str
+
+    def title(self) -> str:
+        return f"this cannot be changed: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FloatMisused(TypeDiagnostic):
     """A floating point value where a whole number is needed."""
 

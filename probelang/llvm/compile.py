@@ -13,7 +13,7 @@ from probelang.artifact.elf import read_elf
 from probelang.artifact.manifest import Manifest, ProgramKind, ProgramSpec
 from probelang.artifact.object import finish_object
 from probelang.diag import CompileError
-from probelang.diag.kernel import KernelTooOld
+from probelang.diag.kernel import ChangeRefused, KernelTooOld
 from probelang.interpret import interpret
 from probelang.layout.program import EntryKind, Program
 from probelang.llvm import follow, functions, handlers, host, machine
@@ -30,6 +30,13 @@ NEEDED = {
     "iterators": ("a loop, or work on the characters of a string,", "6.4"),
     "for_each": ("foreach", "5.13"),
     "task_pt_regs": ("a register read at a system call or sample", "5.15"),
+}
+CHANGES = {
+    "write_user": (
+        "memory",
+        "Linux 4.8 and newer have it for root, unless it is locked down (as with Secure Boot) or hardened",
+    ),
+    "write_registers": ("registers", "Linux 6.18 and newer have it, unless hardened"),
 }
 
 
@@ -81,6 +88,9 @@ def check(module: Module) -> None:
         if known and feature in NEEDED and feature not in known:
             what, kernel = NEEDED[feature]
             found.append(KernelTooOld(span=span, feature=feature, kernel=kernel, what=what))
+        elif known and feature in CHANGES and feature not in known:
+            what, where = CHANGES[feature]
+            found.append(ChangeRefused(span=span, feature=feature, what=what, where=where))
     if found:
         raise CompileError(found)
 

@@ -126,7 +126,7 @@ class _Evaluation:
         if not exact:
             raise _unexpected(operator, "`==` or `!=`")
         if name == "guru_mode":
-            return (_number(right) == 0) == (operator.kind == "==")
+            return (_number(right) == int(self._options.guru)) == (operator.kind == "==")
         return fnmatchcase(self._text(name), _string(right)) == (operator.kind == "==")
 
     def _version(self, name: str) -> str:

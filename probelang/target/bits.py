@@ -48,7 +48,7 @@ def read_bits(location: Location, start: int, count: int, signed: bool, at: int)
         case PointerTo():
             raise Unavailable(SYNTHETIC)
         case Pieces():
-            parts = [(read_bits(p, s, n, False, at), n) for p, s, n in _covering(location, start, count)]
+            parts = [(read_bits(p, s, n, False, at), n) for p, s, n in covering(location, start, count)]
             return _joined(parts, count, signed)
 
 
@@ -92,7 +92,7 @@ def _part_of_pieces(whole: Pieces, start: int, count: int | None) -> Location:
     return Pieces(tuple(found))
 
 
-def _covering(whole: Pieces, start: int, count: int) -> Iterator[tuple[Location, int, int]]:
+def covering(whole: Pieces, start: int, count: int) -> Iterator[tuple[Location, int, int]]:
     """Location, first bit in it and number of bits of everything that holds some of the wanted bits, lowest first."""
     position, end = 0, start + count
     for piece in whole.pieces:

@@ -107,6 +107,14 @@ def is_float(ctype: CType) -> bool:
     return isinstance(plain, Base) and plain.encoding == "float"
 
 
+def is_signed(ctype: CType) -> bool:
+    """Whether the highest bit of an integer or an enum is its sign."""
+    plain = bare(ctype)
+    if isinstance(plain, Enum):
+        return plain.signed
+    return isinstance(plain, Base) and plain.encoding in _SIGNED
+
+
 def is_aggregate(ctype: CType) -> bool:
     """Structs, classes, unions: they have no value of their own."""
     return isinstance(referred(ctype), Struct)
@@ -167,15 +175,12 @@ def value(obj: Object, around: Surroundings) -> Expr:
 
 
 def _integer(obj: Object, plain: Base | Enum | Pointer, around: Surroundings) -> Expr:
-    signed = (
-        plain.signed if isinstance(plain, Enum) else isinstance(plain, Base) and plain.encoding in _SIGNED
-    )
     bits = obj.bit_size or 8 * plain.size_bytes
     if bits > WORD:
         raise TargetMistake(variables.TooWide(type=type_name(obj.type), parts=("low half", "high half")))
     if bits <= 0:
         raise Unavailable("its type has no size")
-    return read_bits(obj.location, obj.bit_offset, bits, signed, around.at)
+    return read_bits(obj.location, obj.bit_offset, bits, is_signed(plain), around.at)
 
 
 def _float(obj: Object, plain: Base, around: Surroundings) -> Expr:

@@ -27,6 +27,11 @@ class MemoryFault(Fault):
         super().__init__(b"user read fault at %#x" % (address & ((1 << 64) - 1)))
 
 
+class WriteFault(Fault):
+    def __init__(self, address: int) -> None:
+        super().__init__(b"user write fault at %#x" % (address & ((1 << 64) - 1)))
+
+
 class Context(Protocol):
     """Numbers are signed 64 bits. What the hit does not have raises `Fault`."""
 
@@ -82,6 +87,16 @@ class Context(Protocol):
     def read_memory(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes; raises MemoryFault."""
         ...
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """As the program could itself; raises WriteFault."""
+        ...
+
+    def set_register(self, name: bytes, value: int) -> None:
+        """One of the 64-bit general registers."""
+        ...
+
+    def set_return_value(self, value: int) -> None: ...
 
 
 class SessionContext:
@@ -171,6 +186,15 @@ class SessionContext:
 
     def read_memory(self, address: int, size: int) -> bytes:
         raise MemoryFault(address)
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        raise WriteFault(address)
+
+    def set_register(self, name: bytes, value: int) -> None:
+        raise Fault(b"no registers in this probe")
+
+    def set_return_value(self, value: int) -> None:
+        raise Fault(b"no return value in this probe")
 
 
 def read_file(path: str) -> bytes:

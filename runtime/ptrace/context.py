@@ -161,6 +161,15 @@ class HitContext:
     def read_memory(self, address: int, size: int) -> bytes:
         return self._memory.read(address, size)
 
+    def write_memory(self, address: int, data: bytes) -> None:
+        self._memory.write(address, data)
+
+    def set_register(self, name: bytes, value: int) -> None:
+        self._saved().set_named(self._task.tid, name, value)
+
+    def set_return_value(self, value: int) -> None:
+        self._saved().set_return_value(self._task.tid, value)
+
 
 def _signed(value: int) -> int:
     value &= _MASK

@@ -11,8 +11,9 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Collection
 
-from probelang.runtime.evaluate.context import MemoryFault
+from probelang.runtime.evaluate.context import MemoryFault, WriteFault
 
 _MASK = (1 << 64) - 1
 _WORD = struct.Struct("<Q")
@@ -23,9 +24,9 @@ class _Vector(ctypes.Structure):
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_readv = _libc.process_vm_readv
-_readv.restype = ctypes.c_ssize_t
-_readv.argtypes = (
+_readv, _writev = _libc.process_vm_readv, _libc.process_vm_writev
+_readv.restype = _writev.restype = ctypes.c_ssize_t
+_readv.argtypes = _writev.argtypes = (
     ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong,
 )  # fmt: skip
 _word = ctypes.c_uint64()
@@ -35,14 +36,16 @@ _here_address, _there_address = ctypes.addressof(_word_here), ctypes.addressof(_
 
 
 class Memory:
-    """Of one process. `peek` and `poke` go through a descriptor that is opened at once, and pass over page protection."""
+    """Of one process. `peek` and `poke` go through a descriptor that is opened at once, and pass over page protection. `occupied`: the
+    bytes that breakpoints lie on."""
 
-    __slots__ = ("_fd", "_pid")
+    __slots__ = ("_fd", "_pid", "occupied")
 
     def __init__(self, pid: int, must_open: bool = True) -> None:
         """Raises OSError where it cannot be opened, if it `must` be; otherwise nothing can be read or written then."""
         self._pid = pid
         self._fd = -1
+        self.occupied: Collection[int] = ()
         try:
             self._fd = os.open(f"/proc/{pid}/mem", os.O_RDWR | os.O_CLOEXEC)
         except OSError:
@@ -66,6 +69,16 @@ class Memory:
                 raise MemoryFault(address) from None
             return found
         raise MemoryFault(address)
+
+    def write(self, address: int, data: bytes) -> None:
+        """As the program could itself: not where its pages are read-only. Raises WriteFault."""
+        address &= _MASK
+        if any(address + i in self.occupied for i in range(len(data))):
+            raise WriteFault(address)  # code that the program may write, and a breakpoint in it
+        buffer = ctypes.create_string_buffer(data, len(data))
+        here, there = _Vector(ctypes.addressof(buffer), len(data)), _Vector(address, len(data))
+        if _writev(self._pid, ctypes.addressof(here), 1, ctypes.addressof(there), 1, 0) != len(data):
+            raise WriteFault(address)
 
     def word(self, address: int) -> int:
         """Unsigned 64 bits. Raises MemoryFault."""

@@ -59,6 +59,7 @@ class Space:
 
     def __post_init__(self) -> None:
         self.semaphores = Semaphores(self.memory)
+        self.memory.occupied = self.originals
 
     def copy(self, memory: Memory) -> Space:
         """Of a child after fork."""

@@ -112,6 +112,16 @@ class UserRegisters:
         number, first, bits = _REGISTER_NAMES[name]
         return self._words[number] >> first & ((1 << bits) - 1), bits
 
+    def set_named(self, tid: int, name: bytes, value: int) -> None:
+        self._set_in_thread(tid, _REGISTER_NAMES[name][0], value)
+
+    def set_return_value(self, tid: int, value: int) -> None:
+        self._set_in_thread(tid, _RAX, value)
+
+    def _set_in_thread(self, tid: int, number: int, value: int) -> None:
+        self.set(number, value)
+        calls.request(calls.PTRACE_POKEUSER, tid, 8 * number, value & _MASK)
+
     def syscall_number(self) -> int:
         return self._words[_ORIG_RAX]
 

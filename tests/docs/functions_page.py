@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probelang.artifact.code import Type
-from probelang.builtins import Builtin, clock, control, floats, memory, process, stacks, text
+from probelang.builtins import Builtin, changes, clock, control, floats, memory, process, stacks, text
 from probelang.library import standard_folder
 
 PAGE = Path(__file__).parent.parent.parent / "docs/functions.md"
@@ -26,6 +26,7 @@ GROUPS = (
     ("The process and the probe", process.ROWS),
     ("Clocks", clock.ROWS),
     ("Memory of the process", memory.ROWS),
+    ("Changing the process", changes.ROWS),
     ("Floating point numbers", floats.ROWS),
     ("Strings", text.ROWS),
     ("Stacks and symbols", stacks.ROWS),

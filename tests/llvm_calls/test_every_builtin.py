@@ -102,6 +102,7 @@ IN_BOTH: dict[str, str] = {
     "user_uint64/1": f"println(user_uint64({NUMBERS} + 24))",
     "user_return_address/1": 'println(user_return_address(register("rsp")) == ustack(1))',
     "float_to_double/1": f"println(float_to_double(user_uint32({NUMBERS})), float_to_double(int_arg(2)))",
+    "double_to_float/1": f"println(double_to_float(float_to_double(user_uint32({NUMBERS}))), double_to_float(long_to_double(int_arg(2))))",
     "long_double_to_double/2": f"println(long_double_to_double(user_uint64({NUMBERS} + 8), 16383))",
     "double_to_long/1": "println(double_to_long(long_to_double(s32_arg(3))))",
     "long_to_double/1": 'printf("%f %+.3e %g\\n", long_to_double(int_arg(2)), long_to_double(pointer_arg(1)), long_to_double(-1))',
@@ -148,6 +149,9 @@ ELSEWHERE: dict[str, str] = {
     "abort/0": 'probe process("{target}").function("at") { if (int_arg(2) == 2) { abort(); println("not here") } }',
 }  # fmt: skip
 
+# what changes the program, with -g: tests/exec/test_changes.py
+CHANGES = {"set_user_int8/2", "set_user_int16/2", "set_user_int32/2", "set_user_int64/2", "set_register/2", "set_returnval/1"}
+
 # those that the kernel half does not have, and what they print with ptrace
 ONLY_PTRACE: dict[str, tuple[str, str]] = {
     "env_var/1": ('println(env_var("PROBELANG_TEST"), env_var("NO_SUCH"))', "set for the test"),
@@ -164,7 +168,7 @@ def signature(row: Builtin) -> str:
 
 
 def test_every_builtin_is_here() -> None:
-    assert {*IN_BOTH, *ELSEWHERE} == {signature(row) for row in ROWS if row.kernel}
+    assert {*IN_BOTH, *ELSEWHERE, *CHANGES} == {signature(row) for row in ROWS if row.kernel}
     assert set(ONLY_PTRACE) == {signature(row) for row in ROWS if not row.kernel}
 
 

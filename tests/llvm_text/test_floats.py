@@ -16,7 +16,14 @@ from tests.llvm_text.machine import Routine
 from tests.llvm_text.reference import Reference
 
 SIZE = 64
-NAMES = ("float_to_double", "double_to_long", "long_to_double", "double_order", "double_text")
+NAMES = (
+    "float_to_double",
+    "double_to_float",
+    "double_to_long",
+    "long_to_double",
+    "double_order",
+    "double_text",
+)
 some = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LONGS = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5)
 DOUBLES = (
@@ -85,6 +92,28 @@ def test_a_float_becomes_the_same_double(half: Kernel | User, bits: int) -> None
         assert math.isnan(double_of(found))
     else:
         assert found % 2**64 == bits_of(expected)
+
+
+NEAR_FLOATS = st.integers(0, 2**32 - 1).map(
+    lambda bits: bits_of(ctypes.c_float.from_buffer_copy(struct.pack("<I", bits)).value)
+)
+
+
+@some
+@given(
+    DOUBLES
+    | st.builds(
+        lambda bits, off: (bits + off) % 2**64, NEAR_FLOATS, st.integers(-(2**29), 2**29)
+    )  # ties, and beside them
+    | st.floats(-1e-36, 1e-36).map(bits_of)
+    | st.floats(3.3e38, 3.5e38).map(bits_of)
+)
+def test_a_double_becomes_the_nearest_float(half: Kernel | User, bits: int) -> None:
+    number, found = double_of(bits), half.value("double_to_float", bits)
+    assert isinstance(found, int) and 0 <= found < 2**32
+    expected = ctypes.c_float(number).value  # as the processor rounds
+    (value,) = struct.unpack("<f", struct.pack("<I", found))
+    assert math.isnan(value) if math.isnan(number) else bits_of(value) == bits_of(expected)
 
 
 def test_what_lies_above_a_float_is_not_read(half: Kernel | User) -> None:

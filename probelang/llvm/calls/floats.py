@@ -42,6 +42,24 @@ def float_to_double(e: Emitter, values: Values, call: Call) -> Result:
     return e.bits_or(found, sign)
 
 
+def double_to_float(e: Emitter, values: Values, call: Call) -> Result:
+    bits = number(values, 0)
+    sign = e.shift_left(e.bits_and(e.shift_right(bits, 63), 1), 31)
+    full = exponent_of(e, bits)
+    exponent = e.sub(full, BIAS - 127)
+    is_normal = e.compare("sgt", exponent, 0)
+    wanted = e.select(is_normal, 29, e.sub(30, exponent))  # bits that are lost
+    shift = e.select(e.compare("sgt", wanted, 63), 63, wanted)
+    rounded = round_even(e, significand_of(e, bits), shift)
+    # the implicit bit counts one in the exponent, as does a carry
+    found = e.add(e.shift_left(e.select(is_normal, e.sub(exponent, 1), 0), 23), rounded)
+    found = e.select(e.compare("sge", exponent, 0xFF), 0xFF << 23, found)
+    fraction = e.bits_and(bits, FRACTION)
+    payload = e.bits_or(e.shift_right(fraction, 29), 0xFF << 23 | 1 << 22)
+    special = e.select(e.truth(fraction), payload, 0xFF << 23)
+    return e.bits_or(e.select(e.compare("eq", full, 0x7FF), special, found), sign)
+
+
 def long_double_to_double(e: Emitter, values: Values, call: Call) -> Result:
     low, high = number(values, 0), number(values, 1)
     sign = e.shift_left(e.bits_and(e.shift_right(high, 15), 1), 63)
@@ -215,6 +233,7 @@ def millionths(e: Emitter, bits: Value) -> Value:
 
 LOWERINGS: Mapping[tuple[str, int], Lowering] = {
     ("float_to_double", 1): float_to_double,
+    ("double_to_float", 1): double_to_float,
     ("long_double_to_double", 2): long_double_to_double,
     ("double_to_long", 1): double_to_long,
     ("long_to_double", 1): long_to_double,

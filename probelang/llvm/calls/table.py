@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from probelang.llvm.calls import arguments, clock, control, floats, identity, mapped, memory, stacks, text
+from probelang.llvm.calls import (
+    arguments,
+    changes,
+    clock,
+    control,
+    floats,
+    identity,
+    mapped,
+    memory,
+    stacks,
+    text,
+)
 from probelang.llvm.calls.lowering import Lowering
 
 TABLE: Mapping[tuple[str, int], Lowering] = {
@@ -13,6 +24,7 @@ TABLE: Mapping[tuple[str, int], Lowering] = {
     **clock.LOWERINGS,
     **mapped.LOWERINGS,
     **memory.LOWERINGS,
+    **changes.LOWERINGS,
     **floats.LOWERINGS,
     **text.LOWERINGS,
     **stacks.LOWERINGS,

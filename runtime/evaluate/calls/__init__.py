@@ -24,12 +24,22 @@ Builtin: TypeAlias = Callable[..., "Value | None"]
 
 def builtins() -> Mapping[tuple[str, int], Builtin]:
     """By name and number of arguments."""
-    from probelang.runtime.evaluate.calls import clock, control, floats, memory, process, stacks, text
+    from probelang.runtime.evaluate.calls import (
+        changes,
+        clock,
+        control,
+        floats,
+        memory,
+        process,
+        stacks,
+        text,
+    )
 
     return {
         **process.BUILTINS,
         **clock.BUILTINS,
         **memory.BUILTINS,
+        **changes.BUILTINS,
         **floats.BUILTINS,
         **text.BUILTINS,
         **stacks.BUILTINS,

@@ -29,6 +29,18 @@ def float_to_double(run: Run, bits: int) -> int:
     return bits_of(found)
 
 
+def double_to_float(run: Run, bits: int) -> int:
+    exponent, fraction = bits >> 52 & 0x7FF, bits & (1 << 52) - 1
+    sign = (bits >> 63 & 1) << 31
+    if exponent == 0x7FF:  # bit by bit, as the processor would change what a NaN carries
+        return sign | 0x7F800000 | fraction >> 29 | (1 << 22 if fraction else 0)
+    try:
+        found: int = struct.unpack("<I", struct.pack("<f", double_of(bits)))[0]
+    except OverflowError:
+        return sign | 0x7F800000
+    return found
+
+
 def long_double_to_double(run: Run, low: int, high: int) -> int:
     low &= _MASK
     sign, exponent = (high >> 15 & 1) << 63, high & 0x7FFF
@@ -87,6 +99,7 @@ def _signed(bits: int) -> int:
 
 BUILTINS: Mapping[tuple[str, int], Callable[..., Value | None]] = {
     ("float_to_double", 1): float_to_double,
+    ("double_to_float", 1): double_to_float,
     ("long_double_to_double", 2): long_double_to_double,
     ("double_to_long", 1): double_to_long,
     ("long_to_double", 1): long_to_double,
