@@ -59,7 +59,6 @@ class Places:
     def _at_site(self, probe: resolved.Probe, point: FunctionPoint, locals_: dict[str, LocalUse]) -> Targets:
         # what reads debug information is imported by scripts that use it
         from probelang.check.entries import EntryValues, base_slot
-        from probelang.check.marks import MarkArguments
         from probelang.target.site import Place, TargetSite
 
         site = point.sites[0]
@@ -72,7 +71,11 @@ class Places:
             return Targets(True, probe.name, names, context, target.types, lenient=self.lenient)
 
         if not point.is_return:
-            mark = MarkArguments(detail.mark, target) if detail.mark is not None else None
+            mark = None
+            if detail.mark is not None:
+                from probelang.check.marks import MarkArguments
+
+                mark = MarkArguments(detail.mark, target)
             return targets(SiteContext(target, mark=mark))
         body = Body(probe.parts[-1].file, targets(SiteContext(target)), {})
         entries = EntryValues(body, probe.span, locals_)

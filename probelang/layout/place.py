@@ -32,7 +32,7 @@ from probelang.artifact.points import (
 )
 from probelang.builtins.table import overloads
 from probelang.diag import CompileError, Diagnostic
-from probelang.diag.kernel import CallsTooDeep
+from probelang.diag.deferred import kernel as mistakes
 from probelang.layout.clones import levels_of, make_clones
 from probelang.layout.keys import TASK_COMM, index_uses, key_fields, key_size
 from probelang.layout.needs import BRANCHES_IN_REGISTERS, needs_frame
@@ -295,7 +295,7 @@ def check_levels(
             handler = probe.handler
             depth = levels_of((handler.armed, handler.when, handler.body), calls, list(clones), levels)
             if 1 + depth > MAX_LEVELS:
-                found.append(CallsTooDeep(span=program.spans[handler.at]))
+                found.append(mistakes.CallsTooDeep(span=program.spans[handler.at]))
     if found:
         raise CompileError(found)
 

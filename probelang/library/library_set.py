@@ -17,7 +17,7 @@ from pathlib import Path
 
 from probelang import syntax
 from probelang.diag import CompileError, CompileWarning
-from probelang.diag.names import LibraryFileUnreadable
+from probelang.diag.deferred import names
 from probelang.library.index import FileIndex, scan
 from probelang.library.search import MACRO_SUFFIX, folders, library_files
 from probelang.options import Options
@@ -128,7 +128,7 @@ def read_source(path: Path) -> SourceFile:
     try:
         return SourceFile(str(path), decode_text(path.read_bytes()))
     except OSError as error:
-        problem = LibraryFileUnreadable(path=str(path), reason=str(error.strerror).lower())
+        problem = names.LibraryFileUnreadable(path=str(path), reason=str(error.strerror).lower())
         raise CompileError([problem]) from None
 
 

@@ -16,8 +16,8 @@ from typing import Literal
 
 from probelang.artifact.code import Call, Expr, Local, Number, Text, Type
 from probelang.diag import Diagnostic, similar_names
+from probelang.diag.deferred import target as mistakes
 from probelang.diag.deferred import variables
-from probelang.diag.target import MissingDebugFile
 from probelang.dwarf import constants as c
 from probelang.dwarf.binary import Binary
 from probelang.dwarf.ctypes import Struct, bare
@@ -96,7 +96,7 @@ class TargetSite:
         found = self.debug.scope(self.place.address, self.place.instance)
         if found is None:
             if missing := self.debug.info.missing_at(self.place.address):
-                raise TargetMistake(MissingDebugFile(path=self.debug.info.path, part=missing))
+                raise TargetMistake(mistakes.MissingDebugFile(path=self.debug.info.path, part=missing))
             raise TargetMistake(variables.NotDescribed(function=self.place.function, path=self.place.path))
         return found
 
