@@ -97,11 +97,8 @@ class Lowering:
 
 def lower(low: Lowering, body: Body, node: syntax.Expression, allow_float: bool = False) -> code.Expr:
     """An expression whose value is used. `allow_float`: also as the bits of a double."""
-    if not allow_float and has_ctype(body, node):
-        from probelang.check.lower_target import check_whole
-
-        if not check_whole(low, body, node):
-            return _NOTHING
+    if not allow_float and not _is_whole(low, body, node):
+        return _NOTHING
     typed = lower_any(low, body, node)
     if type_of(typed) is Type.VOID:
         if isinstance(node, syntax.Call):
@@ -148,7 +145,7 @@ def lower_any(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
             return lower_step(low, body, node)
         case syntax.Increment():
             place = lower_place(low, body, node.target)
-            if place is None:
+            if place is None or not _is_whole(low, body, node.target):
                 return _NOTHING
             delta = 1 if node.op == "++" else -1
             return code.Step(place, delta, not node.prefix, low.at(blamed(node.target)))
@@ -257,10 +254,28 @@ def _lower_assign(low: Lowering, body: Body, node: syntax.Assign) -> code.Expr:
             return code.Accumulate(place, value, at)
         return value
     place = lower_place(low, body, node.target)
-    value = lower(low, body, node.value, allow_float=isinstance(place, code.Local) and node.op == "=")
+    if isinstance(place, code.Local) and has_ctype(body, node.target):
+        from probelang.check import lower_target
+
+        if lower_target.is_floating(low, body, node.target):
+            if node.op != "=" and not lower_target.check_whole(low, body, node.target):
+                return _NOTHING
+            ctype = lower_target.ctype_of(low, body, node.value)
+            return code.Assign(
+                place, "=", lower_target.as_double(low, body, node.value, ctype), place.type, at
+            )
+    value = lower(low, body, node.value)
     if place is None:
         return value
     return code.Assign(place, node.op[:-1] or "=", value, place.type, at)
+
+
+def _is_whole(low: Lowering, body: Body, node: syntax.Expression) -> bool:
+    if not has_ctype(body, node):
+        return True
+    from probelang.check.lower_target import check_whole
+
+    return check_whole(low, body, node)
 
 
 # ------------------------------------------------------------------------------------------------- operators

@@ -115,6 +115,12 @@ def _lower_return(low: Lowering, body: Body, node: syntax.Return) -> code.Stmt:
         return code.Return(None if result is None else _empty(result))
     if result is None:
         return code.Block((code.Evaluate(lower_any(low, body, node.value)), code.Return(None)))
+    if body.targets.types is not None and body.function is not None:
+        from probelang.check import lower_target
+
+        if lower_target.returns_floating(low, body, body.function):
+            ctype = lower_target.ctype_of(low, body, node.value)
+            return code.Return(lower_target.as_double(low, body, node.value, ctype))
     return code.Return(lower(low, body, node.value))
 
 

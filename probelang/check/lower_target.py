@@ -14,7 +14,7 @@ from probelang.check.infer_target import enum_type, enumerator, stands_for_built
 from probelang.check.listings import variables_of
 from probelang.check.lower import Lowering, lower
 from probelang.check.objects import TROUBLES, Asking, NotAnObject, Walk, is_large
-from probelang.check.scope import Body
+from probelang.check.scope import Body, FunctionUse
 from probelang.dwarf.ctypes import Base, CType, Enum, Pointer, bare
 from probelang.source import Span
 from probelang.target.build import load, number, register
@@ -145,6 +145,11 @@ def ctype_of(low: Lowering, body: Body, node: syntax.Expression) -> CType | None
 
 def is_floating(low: Lowering, body: Body, node: syntax.Expression) -> bool:
     found = ctype_of(low, body, node)
+    return found is not None and is_float(found)
+
+
+def returns_floating(low: Lowering, body: Body, function: FunctionUse) -> bool:
+    found = Walk(low.run.scope, body, Asking()).result(function)
     return found is not None and is_float(found)
 
 

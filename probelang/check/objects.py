@@ -18,6 +18,7 @@ from probelang import syntax
 from probelang.artifact.code import Expr, Local, Number, Type
 from probelang.check.constants import live_arms
 from probelang.check.scope import Body, FunctionUse, Scope, SiteContext
+from probelang.check.walk import everything
 from probelang.diag import Diagnostic, respan
 from probelang.diag.deferred import variables
 from probelang.dwarf.ctypes import Array, Base, CType, Enum, Lazy, Pointer, Struct, bare
@@ -31,6 +32,9 @@ from probelang.target.values import Object, address, element_type, index, is_agg
 POINTER_BYTES = 8
 DOUBLE = Base("double", 8, "float")
 """Of a literal."""
+
+
+IN_FRAME = "it is gone with the function's frame, of which only parts are kept: name one, `->member`, or its text, `@entry($x$)`"
 
 
 class NotAnObject(Exception):
@@ -103,8 +107,11 @@ class Walk:
             case syntax.AtOperator():
                 return self._operator(node)
             case syntax.Member(base=base, name=name):
-                return member(self._followed(base), name, self.reader(node))
+                kept = self._kept_part(node)
+                return kept or member(self._followed(base), name, self.reader(node))
             case syntax.Index(base=base, indexes=(syntax.Node() as i,)) if not self._is_array(base):
+                if (kept := self._kept_part(node)) is not None:
+                    return kept
                 owner = self._followed(base)
                 return index(owner, self.inner.value(body, i), self.reader(node))
             case syntax.AddressOf(operand=operand):
@@ -176,7 +183,40 @@ class Walk:
         if target.is_static(node.name):
             return self._late(context).variable(node.name, at)
         before = self._at_entry().object(node)  # also so that a mistake is found
+        return self._kept(before, node)
+
+    def _kept(self, before: Object, node: syntax.Expression) -> Object:
+        """In a return probe: what an expression was at the function's entry."""
+        if is_large(before.type) and (not isinstance(before.location, InMemory) or self._in_frame(node)):
+            raise Unavailable(IN_FRAME)
         return _held(before.type, self.inner.entry(self.body, node))
+
+    def _kept_part(self, node: syntax.Member | syntax.Index) -> Object | None:
+        """In a return probe: a member or an element of a struct or an array that is gone with the function's frame. It is kept for
+        itself, unless it is told by a variable of the script, which the entry does not have."""
+        context = self.body.targets.site
+        if context is None or not context.is_return or context.mark is not None:
+            return None
+        if not self._in_frame(node.base) or any(
+            isinstance(n, syntax.Name | syntax.Call) for n in everything(node)
+        ):
+            return None
+        return self._kept(self._at_entry().object(node), node)
+
+    def _in_frame(self, node: syntax.Expression) -> bool:
+        """Whether it is a struct or an array, or a part of one, that is a parameter or a local itself."""
+        context = self.body.targets.site
+        leaf = _leaf(node)
+        if context is None or not isinstance(leaf, syntax.TargetVariable) or leaf.name == "return":
+            return False
+        if context.target.is_static(leaf.name):
+            return False
+        walk = self._at_entry()
+        while isinstance(node, syntax.Member | syntax.Index):
+            if not is_large(walk.object(node).type):
+                return False
+            node = node.base
+        return node is leaf and is_large(walk.object(node).type)
 
     def _late(self, context: SiteContext) -> TargetSite:
         """For what lies in memory all the time, seen from a return probe, where only the entry could tell where the file is mapped."""
@@ -205,7 +245,7 @@ class Walk:
                 if context is None or context.entries is None:
                     raise TargetMistake(variables.NeedsReturnProbe(what="@entry"))
                 before = self._at_entry().object(node.arguments[0])
-                return _held(before.type, self.inner.entry(self.body, node.arguments[0]))
+                return self._kept(before, node.arguments[0])
             case _:
                 raise NotAnObject
 
@@ -231,7 +271,7 @@ class Walk:
                 return self.type(node.value if isinstance(target, syntax.Name) else target)
             case syntax.Call():
                 chain = self.scope.find_functions(node.name, len(node.arguments), self.body)
-                return self._result(chain[0]) if chain else None
+                return self.result(chain[0]) if chain else None
             case syntax.Float():
                 return DOUBLE
             case _:
@@ -241,12 +281,11 @@ class Walk:
         """A floating point number where one arm that can be chosen is one; else as the first that has a type."""
         live = live_arms(node, self.body, self.scope)
         arms = (node.then, node.otherwise)
-        found = [t for arm, can_be in zip(arms, live, strict=True) if can_be and (t := self.type(arm))]
-        return next((t for t in found if is_float(t)), next(iter(found), None))
+        return _common([self.type(arm) for arm, can_be in zip(arms, live, strict=True) if can_be])
 
-    def _result(self, function: FunctionUse) -> CType | None:
+    def result(self, function: FunctionUse) -> CType | None:
+        """What a function returns, by all that it returns."""
         from probelang.check.reach import body_of
-        from probelang.check.walk import everything
 
         if function.is_typing:
             return None  # it calls itself
@@ -254,12 +293,8 @@ class Walk:
         try:
             note_function_types(self.scope, function)
             walk = Walk(self.scope, body_of(function), Asking())
-            for part in everything(function.declared.declaration.body):
-                if isinstance(part, syntax.Return) and part.value is not None:
-                    found = walk.type(part.value)
-                    if found is not None:
-                        return found
-            return None
+            parts = everything(function.declared.declaration.body)
+            return _common([walk.type(p.value) for p in parts if isinstance(p, syntax.Return) and p.value])
         finally:
             function.is_typing = False
 
@@ -298,23 +333,36 @@ def note_function_types(scope: Scope, function: FunctionUse) -> None:
 
 
 def note_types(scope: Scope, body: Body, block: syntax.Block) -> None:
-    """The C types of a body's locals, each by the first assignment that gives it one."""
+    """The C types of a body's locals, each by the first assignment that gives it one; a floating point number where one does."""
     walk = Walk(scope, body, Asking())
+    floats = -1  # each that is found may make others
+    while floats < (now := sum(map(is_float, body.ctypes.values()))):
+        floats = now
+        _note_assignments(walk, block)
+
+
+def _note_assignments(walk: Walk, block: syntax.Block) -> None:
+    body, scope = walk.body, walk.scope
     for node in _assignments(block):
         assert isinstance(node.target, syntax.Name)
         name = node.target.name
-        if name not in body.ctypes and scope.find_global(name, body.file) is None:
-            found = walk.type(node.value)
+        known = body.ctypes.get(name)
+        if scope.find_global(name, body.file) is None and not (known is not None and is_float(known)):
+            found = _common([known, walk.type(node.value)])
             if found is not None:
                 body.ctypes[name] = found
 
 
 def _assignments(block: syntax.Block) -> Iterator[syntax.Assign]:
-    from probelang.check.walk import everything
-
     for node in everything(block):
         if isinstance(node, syntax.Assign) and node.op == "=" and isinstance(node.target, syntax.Name):
             yield node
+
+
+def _common(types: list[CType | None]) -> CType | None:
+    """Of several values in one place: a floating point number where one is, else the first that has a type."""
+    found = [t for t in types if t is not None]
+    return next((t for t in found if is_float(t)), next(iter(found), None))
 
 
 def diagnose(trouble: Trouble, node: syntax.Expression, walk: Walk) -> Diagnostic:

@@ -34,9 +34,16 @@ APART void clear(enum color color)
     number = color;
 }
 
+struct pair { long a, b; };
+
+APART long by_value(struct pair pair, int n)
+{
+    return pair.a + pair.b + n;
+}
+
 int main(void)
 {
     struct list list = {&list, 1, 2, {3, 4}};
     clear(GREEN);
-    return insert(&list, 5, NULL, NULL, NULL) + insert_all(&list, 6) + without(number) + (int)ratio + (int)wide;
+    return by_value((struct pair){1, 2}, 3) + insert(&list, 5, NULL, NULL, NULL) + insert_all(&list, 6) + without(number) + (int)ratio + (int)wide;
 }
