@@ -10,7 +10,7 @@ Source: DWARF 5, sections 3.3, 3.4 and 4.1.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +23,7 @@ from probelang.dwarf.sweep import places_of, sweep
 from probelang.dwarf.types import OUTER, Types, origins, own_name, scoped_entries
 
 _VARIABLES = {c.TAG_formal_parameter: "parameter", c.TAG_variable: "local"}
+_DECLARATIONS = frozenset((*_VARIABLES, c.TAG_lexical_block))
 _BLOCKS = frozenset(
     (c.TAG_lexical_block, c.TAG_inlined_subroutine, c.TAG_try_block, c.TAG_catch_block, c.TAG_with_stmt)
 )
@@ -120,23 +121,24 @@ class Scope:
         """Parameters and locals in scope, parameters first; an inner one hides an outer one."""
         found: dict[str, Variable] = {}
         for entry in self.chain:
+            own: dict[str, Variable] = {}
             for variable in self._own(entry):
-                found[variable.name] = variable
+                if not (variable.gone and variable.name in own):
+                    own[variable.name] = variable
+            found |= own
         return dict(sorted(found.items(), key=lambda item: item[1].kind != "parameter"))
 
     def _own(self, block: Entry) -> Iterator[Variable]:
         seen: set[tuple[int, int]] = set()
-        for child in block.children():
-            if child.tag in _VARIABLES:
-                for origin in origins(child):
-                    seen.add(origin.key)
-                if name := own_name(child):
-                    yield self._variable(name, child, False)
+        for child in _declarations(block):
+            seen |= {origin.key for origin in origins(child)}
+            if child.tag in _VARIABLES and (name := own_name(child)):
+                yield self._variable(name, child, False)
         # what the abstract instance has and this one has not was optimised away altogether
         for abstract in list(origins(block))[1:]:
-            for child in abstract.children():
-                if child.tag in _VARIABLES and child.key not in seen and (name := own_name(child)):
-                    seen.add(child.key)
+            for child in _declarations(abstract, seen):
+                seen.add(child.key)
+                if child.tag in _VARIABLES and (name := own_name(child)):
                     yield self._variable(name, child, True)
 
     def _variable(self, name: str, entry: Entry, is_abstract: bool) -> Variable:
@@ -153,6 +155,16 @@ class Scope:
 
     def parameters(self) -> tuple[Variable, ...]:
         return tuple(v for v in self.variables().values() if v.kind == "parameter")
+
+
+def _declarations(block: Entry, known: Container[tuple[int, int]] = (), depth: int = 0) -> Iterator[Entry]:
+    """Variables and blocks in a block but for the `known` ones; also what is in blocks without code, which were optimised away."""
+    for child in block.children():
+        if child.key in known or child.tag not in _DECLARATIONS:
+            continue
+        yield child
+        if child.tag == c.TAG_lexical_block and depth < _DEEPEST_BARE and not entry_ranges(child):
+            yield from _declarations(child, known, depth + 1)
 
 
 def find_global(types: Types, unit: Unit, name: str) -> Variable | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
+from dataclasses import replace
 from itertools import islice
 
 from probelang.artifact.code import Call, Expr, Text, Type
@@ -26,9 +27,17 @@ from probelang.target import arithmetic as a
 from probelang.target.build import extract, number
 from probelang.target.expression import OPTIMISED_OUT, CallerNeeded, choose_location, compile_value
 from probelang.target.frame import SiteFrame, function_address
-from probelang.target.location import Computed, InMemory, InRegister, Location, Piece, Pieces, Unavailable
+from probelang.target.location import (
+    Computed,
+    InMemory,
+    InRegister,
+    Location,
+    Pieces,
+    PointerTo,
+    Unavailable,
+)
 from probelang.target.operators import load_size
-from probelang.target.stack import MOST_NODES, measure
+from probelang.target.stack import FLOATING, MOST_NODES, measure
 
 _MOST_DEPTH, _MOST_JUMPS, _MOST_FUNCTIONS = 16, 3, 256
 OTHER_CALLER = b"value was optimised out for this caller"
@@ -41,6 +50,7 @@ def value_at_entry(frame: SiteFrame, expression: bytes) -> Expr:
     """What an expression gave when the frame's function was entered. Raises CallerNeeded and Unavailable."""
     wanted = _register_of(expression)
     if wanted is None:
+        _refuse_floating(expression, frame)
         raise Unavailable(OPTIMISED_OUT, optimised=True)
     register, size = wanted
     if frame.callee is None and frame.pc == function_address(frame.scope.function):
@@ -76,6 +86,14 @@ def _origin(frame: SiteFrame) -> tuple[SiteFrame, Entry]:
         raise CallerNeeded
     caller, site = frame.origin
     return caller.in_unit(site.unit), site
+
+
+def _refuse_floating(expression: bytes, frame: SiteFrame) -> None:
+    """A number in a vector register, by its type: callers describe it as what only floating point instructions compute."""
+    if expression[:1] == bytes((op.regval_type,)):
+        kind, _ = unsigned(expression, unsigned(expression, 1)[1])
+        if frame.unit.entry(kind).number(c.AT_encoding) == c.ATE_float:
+            raise Unavailable(FLOATING)
 
 
 def _register_of(expression: bytes) -> tuple[int, int | None] | None:
@@ -157,9 +175,9 @@ def _unknown(location: Location, at: int) -> Location:
         case InMemory():
             return InMemory(nothing)
         case Pieces(pieces=pieces):
-            return Pieces(
-                tuple(Piece(p.bits, p.location and _unknown(p.location, at), p.skip_bits) for p in pieces)
-            )
+            return Pieces(tuple(replace(p, location=p.location and _unknown(p.location, at)) for p in pieces))
+        case PointerTo():
+            return location  # to the same, whoever called
         case _:
             return Computed(nothing)
 
