@@ -38,7 +38,15 @@ from probelang.check.scope import (
     make_scope,
     written_names,
 )
-from probelang.check.sites import join, mark_templates, names_target, names_variables, needs_site, split
+from probelang.check.sites import (
+    has_floats,
+    join,
+    mark_templates,
+    names_target,
+    names_variables,
+    needs_site,
+    split,
+)
 from probelang.check.walk import Code
 from probelang.diag import CompileError, CompileWarning, Diagnostic, similar_names
 from probelang.dwarf.files import Files
@@ -193,12 +201,11 @@ def _prepare(
     ctypes: dict[str, CType] = {}
     parts = tuple([(Body(p.file, targets, shared, None, written, ctypes), p.code) for p in probe.parts])
     when = tuple((Body(c.file, targets, shared, ctypes=ctypes), c.expression) for c in probe.when)
-    if targets.types is not None:
-        for body, block in parts:
-            if names_target(block):
-                from probelang.check.objects import note_types
+    for body, block in parts:
+        if (targets.types is not None and names_target(block)) or has_floats(block):
+            from probelang.check.objects import note_types
 
-                note_types(scope, body, block)
+            note_types(scope, body, block)
     return _Probe(number, probe, parts, when, (), shared)
 
 

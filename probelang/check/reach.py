@@ -35,13 +35,12 @@ def reach(scope: Scope, roots: Sequence[tuple[Body, Code]]) -> None:
 
 def _code_of(scope: Scope, function: FunctionUse) -> tuple[Body, Code]:
     body, block = body_of(function), function.declared.declaration.body
-    if body.targets.types is not None:
-        from probelang.check.sites import names_target
+    from probelang.check.sites import has_floats, names_target
 
-        if names_target(block):
-            from probelang.check.objects import note_function_types
+    if (body.targets.types is not None and names_target(block)) or has_floats(block):
+        from probelang.check.objects import note_function_types
 
-            note_function_types(scope, function)
+        note_function_types(scope, function)
     return body, block
 
 

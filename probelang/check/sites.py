@@ -37,6 +37,11 @@ def names_variables(probe: resolved.Probe) -> bool:
     return any(isinstance(node, syntax.TargetVariable) for c in code for node in everything(c))
 
 
+def has_floats(node: Code) -> bool:
+    """Whether code has floating point numbers of its own."""
+    return any(isinstance(inner, syntax.Float) for inner in everything(node))
+
+
 def mark_templates(scope: Scope) -> None:
     """Sets `is_template` of functions that name variables of the probed program, and of all that call them."""
     names: set[str] = set()
