@@ -110,5 +110,5 @@ def test_without_lines_it_is_the_entry(tmp_path: Path) -> None:
     debug = opened(build(tmp_path, "gcc", "-g", "-O0"))
     scopes = [debug.scope(low, e.offset) for u in debug.info.units for low, _, e in debug.functions.of(u)]
     plain = next(s for s in scopes if s is not None and s.name == "plain")
-    plain.unit.__dict__["lines"] = LineTable((), ())
+    plain.unit.__dict__["_lines"] = LineTable((), ())
     assert prologue_end(debug, plain) == entry_address(plain.function)
