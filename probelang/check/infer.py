@@ -359,6 +359,10 @@ def infer_assign(run: Inference, body: Body, node: syntax.Assign, statement: boo
     run.receiver = outer
     if place is None:
         return value
+    if place is LONG:  # of the program: the value is to blame
+        if not settle(value, Type.LONG, blamed(node.value)):
+            mismatch(run, node.value, value, Type.LONG)
+        return LONG
     agree(run, node.target, place, node.value, value)
     return place
 

@@ -14,9 +14,12 @@ import struct
 from collections.abc import Collection
 
 from probelang.runtime.evaluate.context import MemoryFault, WriteFault
+from probelang.runtime.mappings import mapping_of, read_mappings
 
 _MASK = (1 << 64) - 1
 _WORD = struct.Struct("<Q")
+_REFUSED = (errno.EPERM, errno.ESRCH, errno.ENOSYS)
+"""Not for what is written or read: by a filter of system calls, or because the process is of another user by now."""
 
 
 class _Vector(ctypes.Structure):
@@ -62,7 +65,7 @@ class Memory:
         done: int = _readv(self._pid, ctypes.addressof(here), 1, ctypes.addressof(there), 1, 0)
         if done == size:
             return buffer.raw
-        if done < 0 and ctypes.get_errno() in (errno.EPERM, errno.ESRCH, errno.ENOSYS):
+        if done < 0 and ctypes.get_errno() in _REFUSED:
             try:
                 found = self.peek(address, size)
             except OSError:
@@ -77,8 +80,19 @@ class Memory:
             raise WriteFault(address)  # code that the program may write, and a breakpoint in it
         buffer = ctypes.create_string_buffer(data, len(data))
         here, there = _Vector(ctypes.addressof(buffer), len(data)), _Vector(address, len(data))
-        if _writev(self._pid, ctypes.addressof(here), 1, ctypes.addressof(there), 1, 0) != len(data):
+        done: int = _writev(self._pid, ctypes.addressof(here), 1, ctypes.addressof(there), 1, 0)
+        if done == len(data):
+            return
+        if done >= 0 or ctypes.get_errno() not in _REFUSED or not self._is_writable(address, len(data)):
             raise WriteFault(address)
+        try:
+            self.poke(address, data)
+        except OSError:
+            raise WriteFault(address) from None
+
+    def _is_writable(self, address: int, size: int) -> bool:
+        mapping = mapping_of(read_mappings(self._pid), address)
+        return mapping is not None and mapping.writable and address + size <= mapping.end
 
     def word(self, address: int) -> int:
         """Unsigned 64 bits. Raises MemoryFault."""

@@ -1,6 +1,7 @@
 """Every script of docs/ and README.md is run with both backends, and its output compared with the one printed below it.
 
 ```probe            a script; with ./prog as -c where it has process probes
+```probe -g         the same, with this option
 ```output           what the script above prints
 ```probe-error E03  a script that must be refused with such a code
 ```probe-fails TEXT a script that must end with this run-time error
@@ -90,6 +91,10 @@ def test_snippet(
         return
     if snippet.needs_program:
         requires(*("root", "uprobe_multi") if backend == "kernel" else ("ptrace",))
+    if snippet.argument == "-g":
+        words.append("-g")
+        if backend == "kernel":
+            requires("write_user", "write_registers")
     result = probelang("run", *words, "-T", "20", "-", stdin=snippet.text)
     if snippet.kind == "probe-fails":
         assert result.status == 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 from collections.abc import Iterator
 
 import pytest
 
-from probelang.runtime.evaluate.context import MemoryFault
+from probelang.runtime.evaluate.context import MemoryFault, WriteFault
 from probelang.runtime.ptrace.memory import Memory
 
 TEXT = b"something to read, " * 300
@@ -84,6 +85,56 @@ def memory_is_readable(memory: Memory, address: int) -> bool:
     except MemoryFault:
         return False
     return True
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
+def test_what_is_written_is_there_and_nothing_beside_it_changes(
+    child: Child, memory: Memory, size: int
+) -> None:
+    memory.write(child.address + 5, b"ABCDEFGH"[:size])
+    assert memory.read(child.address, 20) == TEXT[:5] + b"ABCDEFGH"[:size] + TEXT[5 + size : 20]
+    assert child.area[:20] == TEXT[:20]  # the child's own copy
+
+
+@pytest.mark.parametrize("address", [0, 16, (1 << 47) - 8, 1 << 63, (1 << 64) - 4, -8])
+def test_nothing_is_written_where_nothing_is_mapped(memory: Memory, address: int) -> None:
+    with pytest.raises(WriteFault):
+        memory.write(address, bytes(8))
+
+
+def test_nothing_is_written_where_the_program_could_not(child: Child, memory: Memory) -> None:
+    function = ctypes.cast(ctypes.CDLL(None).getppid, ctypes.c_void_p).value
+    assert function is not None
+    before = memory.read(function, 8)
+    with pytest.raises(WriteFault):
+        memory.write(function, bytes(8))
+    assert memory.read(function, 8) == before
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS])
+def test_where_the_system_call_is_filtered_the_same_is_written(
+    child: Child, memory: Memory, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def refused(*_: int) -> int:
+        ctypes.set_errno(error)
+        return -1
+
+    monkeypatch.setattr("probelang.runtime.ptrace.memory._writev", refused)
+    memory.write(child.address, b"written")
+    assert memory.read(child.address, 8) == b"written" + TEXT[7:8]
+    test_nothing_is_written_where_the_program_could_not(child, memory)
+    with pytest.raises(WriteFault):
+        memory.write(0, bytes(8))
+
+
+def test_breakpoints_are_not_written_over(child: Child, memory: Memory) -> None:
+    memory.occupied = {child.address + 8}
+    for address in (child.address + 1, child.address + 8):
+        with pytest.raises(WriteFault):
+            memory.write(address, bytes(8))
+    memory.write(child.address, b"ABCDEFGH")
+    memory.write(child.address + 9, b"IJ")
+    assert memory.read(child.address, 11) == b"ABCDEFGH" + TEXT[8:9] + b"IJ"
 
 
 def test_code_is_written_where_the_program_could_not(child: Child, memory: Memory) -> None:
