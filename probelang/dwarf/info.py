@@ -37,7 +37,7 @@ _KEPT_BYTES = 48 << 20
 _KEPT_TABLES = 64
 _KEPT_ROWS = 1 << 20
 _LONG_BYTES = 1 << 29
-_WORK_PER_BYTE = 16
+_LEAST_WORK, _WORK_PER_BYTE = 1 << 24, 16
 
 Range: TypeAlias = "tuple[int, int, int]"
 
@@ -157,7 +157,7 @@ class DebugInfo:
     @cached_property
     def _most_work(self) -> int:
         names = (".debug_info", ".debug_ranges", ".debug_rnglists", ".debug_loc", ".debug_loclists")
-        return (1 << 20) + _WORK_PER_BYTE * sum(self.section(name).size for name in names)
+        return _LEAST_WORK + _WORK_PER_BYTE * sum(self.section(name).size for name in names)
 
     @cached_property
     def frame_indexes(self) -> dict[str, FrameIndex]:

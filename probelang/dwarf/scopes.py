@@ -19,6 +19,7 @@ from probelang.dwarf.ctypes import CType, Lazy
 from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.info import DebugInfo
 from probelang.dwarf.ranges import entry_locations, entry_ranges
+from probelang.dwarf.references import variables_named
 from probelang.dwarf.sweep import places_of, sweep
 from probelang.dwarf.types import OUTER, Types, origins, own_name, scoped_entries
 
@@ -159,7 +160,9 @@ class Scope:
 
 def _declarations(block: Entry, known: Container[tuple[int, int]] = (), depth: int = 0) -> Iterator[Entry]:
     """Variables and blocks in a block but for the `known` ones; also what is in blocks without code, which were optimised away."""
+    info, section = block.unit.info, block.unit.section
     for child in block.children():
+        info.spend(1, section)
         if child.key in known or child.tag not in _DECLARATIONS:
             continue
         yield child
@@ -172,12 +175,8 @@ def find_global(types: Types, unit: Unit, name: str) -> Variable | None:
     last = name.rpartition("::")[2]
     best: Variable | None = None
     best_rank = 99
-    for entry, prefix in scoped_entries(unit):
-        if entry.tag != c.TAG_variable and entry.tag != c.TAG_member:
-            continue
+    for entry, prefix in variables_named(unit, last.encode("utf-8", "surrogateescape")):
         if entry.tag == c.TAG_member and not entry.flag(c.AT_external):
-            continue
-        if own_name(entry) != last:
             continue
         if not entry.has(c.AT_specification) and "::" in name and prefix + last != name:
             continue
@@ -293,7 +292,9 @@ def find_scope(functions: Functions, types: Types, address: int, instance: int |
 
 def _holding(entry: Entry, address: int, tags: frozenset[int], depth: int = 0) -> Entry | None:
     """The block in `entry` whose code includes the address."""
+    info, section = entry.unit.info, entry.unit.section
     for child in entry.children():
+        info.spend(1, section)
         if child.tag in tags:
             ranges = entry_ranges(child)
             if any(low <= address < high for low, high in ranges) or (

@@ -173,8 +173,9 @@ def test_siblings_that_lead_into_children_cost_no_more_than_the_unit() -> None:
     assert Functions(debug).of(debug.units[0]) == []
 
 
-def test_a_long_list_that_everything_refers_to() -> None:
+def test_a_long_list_that_everything_refers_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """The work is bounded by the size of the file, not by its product with the number of references."""
+    monkeypatch.setattr("probelang.dwarf.info._LEAST_WORK", 1 << 18)
     rows = struct.pack("<QQ", 0x1000, 0x1010) * 2000 + bytes(16)
     shape = (c.TAG_lexical_block, False, ((c.AT_ranges, c.FORM_sec_offset),))
     debug = info(b"\1" + (b"\2" + bytes(4)) * 2000 + b"\0", shape, debug_ranges=rows)
