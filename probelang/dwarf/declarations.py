@@ -49,7 +49,7 @@ def declared_at(entry: Entry) -> tuple[str, int]:
     for known in origins(entry):
         if not file and (number := known.number(c.AT_decl_file)) is not None:
             files = known.unit.files
-            file = files[number] if number < len(files) else ""
+            file = files[number] if 0 <= number < len(files) else ""
         line = line or known.number(c.AT_decl_line) or 0
     return file, line
 
