@@ -141,6 +141,7 @@ def test_signals_at_any_moment(flood: Path, tmp_path: Path, able: Backend) -> No
         assert (
             process.returncode in (0, 130, -signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
             or b"site" in messages
+            or b"runpy" in messages  # in Python's own start
         )
         assert set(re.findall(rb"status=(.*)", output)) <= {b"0"}, "the target goes on unharmed"
         # before the first line of ours runs, ^C is the interpreter's
