@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from probelang.dwarf.ctypes import Base, CType, Lazy, Member, Pointer, Struct, Void
 from probelang.target.abi import VECTOR, argument_locations
-from probelang.target.build import load, plus, register
+from probelang.target.build import plus, register
 from probelang.target.location import InMemory, InRegister, Location, Piece, Pieces, Unavailable
 
 LONG = Base("long", 8, "signed")
