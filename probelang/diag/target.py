@@ -207,7 +207,7 @@ class NoDebugInfo(Diagnostic):
     advice: str = ""
 
     def title(self) -> str:
-        return f"`{self.path}` has no debug information, which `$variables` need"
+        return f"`{self.path}` has no debug information, from which variables, types and lines come"
 
     def label(self) -> str:
         return "read here"
