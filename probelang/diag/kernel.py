@@ -77,10 +77,10 @@ class RegisterOutOfReach(Diagnostic):
     register: str
 
     def title(self) -> str:
-        return f"a program in the kernel cannot change `{self.register}` inside a foreach or a function that is called"
+        return f"a program in the kernel cannot change the register `{self.register}` here"
 
     def help(self) -> str:
-        return "do it in the body of the probe, or use --backend ptrace"
+        return "it can in the body of a probe of code, outside of foreach and of functions with loops; or use --backend ptrace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

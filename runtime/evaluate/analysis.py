@@ -37,6 +37,12 @@ EFFECTS = frozenset(
         "print_ustack",
         "print_ubacktrace",
         "print_ubacktrace_brief",
+        "set_user_int8",
+        "set_user_int16",
+        "set_user_int32",
+        "set_user_int64",
+        "set_register",
+        "set_returnval",
     ]
 )
 
