@@ -61,6 +61,7 @@ PROBE_POINT: tuple[Builtin, ...] = (
     Builtin("ppfunc", (), S, "The function named by the probe point that was hit; empty where it has none."),
     Builtin("probefunc", (), S, "The function in which the hit is."),
     Builtin("pn", (), S, "The probe point as the script names it: the alias, where one was used."),
+    Builtin("place_number", (), L, "Which of the places of its probe was hit, from 0; 0 where it has one."),
     Builtin("is_return", (), L, "1 in a return probe, else 0."),
 )
 

@@ -39,6 +39,7 @@ from probelang.check.scope import (
     written_names,
 )
 from probelang.check.sites import (
+    Paired,
     has_floats,
     join,
     mark_templates,
@@ -304,7 +305,8 @@ def _lower_all(
     overrides: Mapping[GlobalUse, int | bytes],
 ) -> typed.Program:
     functions = tuple([_lower_function(low, f) for f in low.functions])
-    lowered = join([(p.number, q) for p in live for q in _lower_probe(low, p)])
+    joined = join([(p.number, _lower_probe(low, p)) for p in live])
+    lowered = tuple([probe for made in joined for probe in _finished(low, made)])
     variables = tuple([_variable(u, overrides.get(u)) for u in low.variables] + low.hidden)
     return typed.Program(
         variables, functions, lowered, tuple(low.automata), tuple(low.places), tuple(low.spans)
@@ -348,7 +350,15 @@ def _lower_function(low: Lowering, function: FunctionUse) -> code.Function:
     )
 
 
-def _lower_probe(low: Lowering, probe: _Probe) -> list[typed.Probe]:
+def _finished(low: Lowering, made: typed.Probe | Paired) -> tuple[typed.Probe, ...]:
+    if isinstance(made, typed.Probe):
+        return (made,)
+    from probelang.check.placing import finish
+
+    return finish(low, made)
+
+
+def _lower_probe(low: Lowering, probe: _Probe) -> typed.Probe | Paired:
     """The probe, and what keeps for it values from the entry."""
     number_locals(low, probe.locals)
     armed = _conjunction([lower(low, b, e) for b, e in probe.armed])
@@ -358,7 +368,7 @@ def _lower_probe(low: Lowering, probe: _Probe) -> list[typed.Probe]:
     handler = code.Handler(tuple(low.locals), armed, when, body, low.at(probe.probe.span))
     made = typed.Probe(probe.probe.name, probe.probe.point, handler, probe.probe.span)
     if probe.parts[0][0].targets.site is None:
-        return [made]
+        return made
     from probelang.check.placing import place_probe
 
     return place_probe(low, probe.parts[0][0].targets, probe.probe, made)

@@ -1,8 +1,8 @@
 """What a return probe keeps of the function's entry: `@entry(expression)`, and `$parameter`, which means the same there.
 
     probe process("x").function("f").return { println($n, @entry(gettimeofday_us())) }
-    ->  an entry probe:  entry1[tid(), CFA] = n; entry2[tid(), CFA] = gettimeofday_us()
-        the return probe: if ([tid(), rsp] in entry2) { a = entry1[..]; b = entry2[..]; delete both; println(a, b) }
+    ->  an entry probe:  entry1[tid(), CFA, place] = n; entry2[tid(), CFA, place] = gettimeofday_us()
+        the return probe: if ([tid(), rsp, place] in entry2) { a = entry1[..]; b = entry2[..]; delete both; println(a, b) }
 
 The stack pointer behind the return is the CFA (DWARF 5, 6.4) of the call, so recursion keeps calls apart, and a call that was left by
 longjmp is never taken for another. A call that began before the probe was there has no values, and its return is no hit.
@@ -10,13 +10,15 @@ longjmp is never taken for another. A call that began before the probe was there
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from probelang import syntax
 from probelang.artifact import code
 from probelang.artifact.code import Type
-from probelang.check.cells import LONG, Cell, type_in
+from probelang.check.cells import LONG, Cell
 from probelang.check.scope import Body, LocalUse
+from probelang.check.sites import Kept
 from probelang.source import Span
 from probelang.target.build import register
 
@@ -44,7 +46,7 @@ class EntryValues:
 
     def slot(self, node: syntax.Expression | None, span: Span, cell: Cell) -> Slot:
         """The slot of an expression; made with `cell` when there is none."""
-        key = _key(node)
+        key = _key_of_node(node)
         found = self.slots.get(key)
         if found is None:
             local = LocalUse("@entry", span, cell, read=True, written=True, bound=True)
@@ -53,10 +55,10 @@ class EntryValues:
         return found
 
     def known(self, node: syntax.Expression | None) -> Slot | None:
-        return self.slots.get(_key(node))
+        return self.slots.get(_key_of_node(node))
 
 
-def _key(node: syntax.Expression | None) -> object:
+def _key_of_node(node: syntax.Expression | None) -> object:
     """`$$parms` stands for several variables at one place."""
     if node is None:
         return None
@@ -68,48 +70,42 @@ def base_slot(entries: EntryValues, span: Span) -> Slot:
     return entries.slot(None, span, LONG)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """`variable`: the number of the hidden array; `value`: evaluated at the entry."""
-
-    variable: int
-    slot: Slot
-    value: code.Expr
-
-    @property
-    def type(self) -> Type:
-        return type_in(self.slot.cell) or Type.LONG
-
-
 def hidden_variable(number: int, kind: Type) -> code.Variable:
-    return code.Variable(
-        name=f"@entry{number}", key=(Type.LONG, Type.LONG), value=kind, wrap=True, max_entries=MOST_CALLS
-    )
+    key = (Type.LONG, Type.LONG, Type.LONG)
+    return code.Variable(name=f"@entry{number}", key=key, value=kind, wrap=True, max_entries=MOST_CALLS)
 
 
-def entry_body(kept: list[Kept], frame_address: code.Expr, at: int) -> code.Stmt:
-    """All values first: where one cannot be had, the call is not known at all."""
-    key = (_thread(), frame_address)
+def entry_body(
+    kept: Sequence[Kept], variables: Sequence[int], frame_address: code.Expr, at: int
+) -> code.Stmt:
+    """All values first: where one cannot be had, the call is not known at all. `variables`: the numbers of the hidden arrays."""
+    key = _key_of(frame_address)
     return code.Block(
         tuple(
-            code.Evaluate(code.Assign(code.Element(k.variable, key, k.type, at), "=", k.value, k.type, at))
-            for k in kept
+            code.Evaluate(code.Assign(code.Element(variable, key, k.type, at), "=", k.value, k.type, at))
+            for k, variable in zip(kept, variables, strict=True)
         )
     )
 
 
-def return_body(kept: list[Kept], when: code.Expr | None, body: code.Stmt, at: int) -> code.Stmt:
-    key = (_thread(), register("rsp"))
+def return_body(
+    kept: Sequence[Kept], variables: Sequence[int], when: code.Expr | None, body: code.Stmt, at: int
+) -> code.Stmt:
+    key = _key_of(register("rsp"))
     take: list[code.Stmt] = []
-    for k in kept:
-        local = code.Local(k.slot.local.slot, k.type)
-        element = code.Element(k.variable, key, k.type, at)
+    for k, variable in zip(kept, variables, strict=True):
+        local, element = code.Local(k.local, k.type), code.Element(variable, key, k.type, at)
         take.append(code.Evaluate(code.Assign(local, "=", element, k.type, at)))
-        take.append(code.Delete(k.variable, key, at))
+        take.append(code.Delete(variable, key, at))
     inner = body if when is None else code.If(when, body, None)
     # the last is stored last
-    return code.If(code.Contains(kept[-1].variable, key, at), code.Block((*take, inner)), None)
+    return code.If(code.Contains(variables[-1], key, at), code.Block((*take, inner)), None)
 
 
-def _thread() -> code.Expr:
-    return code.Call("tid", (), Type.LONG, 0)
+def _key_of(frame_address: code.Expr) -> tuple[code.Expr, ...]:
+    """Functions that jump to one another instead of calling return together, with one stack pointer: the place tells them apart."""
+    return (
+        code.Call("tid", (), Type.LONG, 0),
+        frame_address,
+        code.Call("place_number", (), Type.LONG, 0),
+    )

@@ -9,11 +9,11 @@ from probelang.artifact import code
 from probelang.artifact.code import Type
 from probelang.artifact.points import FunctionPoint
 from probelang.check.cells import type_in
-from probelang.check.entries import EntryValues, Kept, Slot, entry_body, hidden_variable, return_body
+from probelang.check.entries import EntryValues, Slot, entry_body, hidden_variable, return_body
 from probelang.check.lower import Lowering, number_locals
 from probelang.check.lower_target import lower_kept
 from probelang.check.scope import Targets
-from probelang.check.sites import move
+from probelang.check.sites import Kept, Paired, move
 from probelang.diag import respan
 from probelang.diag.deferred import variables
 from probelang.dwarf.image import BinaryError
@@ -25,7 +25,7 @@ from probelang.target.site import WORD_BYTES, TargetSite
 
 def place_probe(
     low: Lowering, targets: Targets, probe: resolved.Probe, made: typed.Probe
-) -> list[typed.Probe]:
+) -> typed.Probe | Paired:
     """The probe itself; before it the one that stands at the function's entry for it."""
     try:
         return _place(low, targets, probe, made)
@@ -35,10 +35,10 @@ def place_probe(
         low.run.report(
             variables.VariableUnavailable(span=probe.span, name="the caller", reason=trouble.reason)
         )
-    return [made]
+    return made
 
 
-def _place(low: Lowering, targets: Targets, probe: resolved.Probe, made: typed.Probe) -> list[typed.Probe]:
+def _place(low: Lowering, targets: Targets, probe: resolved.Probe, made: typed.Probe) -> typed.Probe | Paired:
     context = targets.site
     assert context is not None
     callers = probe.details[0].callers if probe.details else ()
@@ -48,7 +48,7 @@ def _place(low: Lowering, targets: Targets, probe: resolved.Probe, made: typed.P
     if callers:
         when = _and(called_by(low, context.target, callers, handler.at), handler.when)
         handler = replace(handler, when=when, locals=tuple(low.locals))
-    return [_moved(replace(made, handler=handler), context.target)]
+    return _moved(replace(made, handler=handler), context.target)
 
 
 def _moved(probe: typed.Probe, target: TargetSite) -> typed.Probe:
@@ -64,28 +64,34 @@ def _with_entry(
     target: TargetSite,
     callers: tuple[int, ...],
     made: typed.Probe,
-) -> list[typed.Probe]:
+) -> typed.Probe | Paired:
     if not entries.slots:
-        return [made]
+        return made
     handler, at = made.handler, made.handler.at
     number_locals(low, entries.body.locals)
-    kept = [_keep(low, entries, target, slot) for slot in entries.slots.values()]
+    kept = tuple([_keep(low, entries, target, slot) for slot in entries.slots.values()])
     when = called_by(low, target, callers, at) if callers else None
-    body = entry_body(kept, target.frame_address(), at)
-    before = code.Handler(tuple(low.locals), handler.armed, when, body, at)
+    frame_address = target.frame_address()
+    before = code.Handler(tuple(low.locals), handler.armed, when, code.Block(()), at)
     point = made.point
     assert isinstance(point, FunctionPoint)
     first = typed.Probe(made.name, replace(point, is_return=False), before, made.span)
-    after = replace(handler, when=None, body=return_body(kept, handler.when, handler.body, at))
-    return [_moved(first, target), replace(made, handler=after)]
+    return Paired(_moved(first, target), kept, frame_address, made)
 
 
 def _keep(low: Lowering, entries: EntryValues, target: TargetSite, slot: Slot) -> Kept:
-    kind = type_in(slot.cell) or Type.LONG
-    variable = low.hide(hidden_variable(len(low.hidden), kind))
-    if slot.node is None:
-        return Kept(variable, slot, target.base)
-    return Kept(variable, slot, lower_kept(low, entries.body, slot.node))
+    value = target.base if slot.node is None else lower_kept(low, entries.body, slot.node)
+    return Kept(value, type_in(slot.cell) or Type.LONG, slot.local.slot)
+
+
+def finish(low: Lowering, made: Paired) -> tuple[typed.Probe, typed.Probe]:
+    """The two probes, with hidden arrays between them."""
+    variables = [low.hide(hidden_variable(len(low.hidden), k.type)) for k in made.kept]
+    before, after = made.entry.handler, made.after.handler
+    first = replace(before, body=entry_body(made.kept, variables, made.frame_address, before.at))
+    body = return_body(made.kept, variables, after.when, after.body, after.at)
+    last = replace(after, when=None, body=body)
+    return replace(made.entry, handler=first), replace(made.after, handler=last)
 
 
 def called_by(low: Lowering, target: TargetSite, callers: tuple[int, ...], at: int) -> code.Expr:

@@ -7,11 +7,12 @@ Probes whose code comes out the same are joined again after lowering (`join`). F
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from probelang import resolved, syntax, typed
-from probelang.artifact.points import FunctionPoint, Point, Site
+from probelang.artifact import code
+from probelang.artifact.points import FunctionPoint, Point
 from probelang.check.scope import Scope
 from probelang.check.walk import Code, everything
 
@@ -33,8 +34,8 @@ def names_target(node: Code) -> bool:
 
 def names_variables(probe: resolved.Probe) -> bool:
     """Whether a probe's own code uses `$names`."""
-    code: list[Code] = [*(c.expression for c in probe.when), *(part.code for part in probe.parts)]
-    return any(isinstance(node, syntax.TargetVariable) for c in code for node in everything(c))
+    bodies: list[Code] = [*(c.expression for c in probe.when), *(part.code for part in probe.parts)]
+    return any(isinstance(node, syntax.TargetVariable) for c in bodies for node in everything(c))
 
 
 def has_floats(node: Code) -> bool:
@@ -76,11 +77,11 @@ def split(probe: resolved.Probe, templates: frozenset[str]) -> Iterator[resolved
 
 def needs_site(probe: resolved.Probe, templates: frozenset[str]) -> bool:
     """Whether each place of a probe has code of its own, or only `$$name` of PLT slots and the names of system calls."""
-    code: list[Code] = [*(c.expression for c in probe.when), *(part.code for part in probe.parts)]
+    bodies: list[Code] = [*(c.expression for c in probe.when), *(part.code for part in probe.parts)]
     return any(detail.callers for detail in probe.details) or any(
         names_target(c)
         or any(isinstance(node, syntax.Call) and node.name in templates for node in everything(c))
-        for c in code
+        for c in bodies
     )
 
 
@@ -91,25 +92,64 @@ def move(point: Point, address: int, offset: int | None) -> Point:
     return replace(point, sites=(replace(site, address=address, offset=offset),))
 
 
-def join(probes: Sequence[tuple[int, typed.Probe]]) -> tuple[typed.Probe, ...]:
-    """Those with one number, which come from one probe of the script, become one where they differ only in their sites."""
-    joined: list[typed.Probe] = []
-    places: dict[object, int] = {}
-    sites: dict[int, list[Site]] = {}
-    for number, probe in probes:
-        point = probe.point
-        key = (number, replace(point, sites=()), probe.handler) if isinstance(point, FunctionPoint) else None
-        if key is None or key not in places:
-            places[key] = len(joined)
-            joined.append(probe)
-        if isinstance(point, FunctionPoint):
-            sites.setdefault(places[key], []).extend(point.sites)
-    return tuple(_with_sites(probe, sites.get(i, ())) for i, probe in enumerate(joined))
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A value that a return probe keeps of the function's entry. `local`: what holds it in the return probe."""
+
+    value: code.Expr
+    type: code.Type
+    local: int
 
 
-def _with_sites(probe: typed.Probe, sites: Iterable[Site]) -> typed.Probe:
-    point = probe.point
-    found = tuple(sites)
-    if not isinstance(point, FunctionPoint) or len(found) == len(point.sites):
-        return probe
-    return replace(probe, point=replace(point, sites=found))
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """A return probe with the entry probe that keeps its values; neither has the code for that yet, so that places can be
+    compared. `frame_address`: of a call, at the entry."""
+
+    entry: typed.Probe
+    kept: tuple[Kept, ...]
+    frame_address: code.Expr
+    after: typed.Probe
+
+
+def join(found: Sequence[tuple[int, typed.Probe | Paired]]) -> tuple[typed.Probe | Paired, ...]:
+    """Those with one number, which come from one probe of the script, become one where they differ only in their sites. Of a pair
+    both halves have their sites in the same order."""
+    groups: dict[object, list[typed.Probe | Paired]] = {}
+    for i, (number, made) in enumerate(found):
+        groups.setdefault(_key(number, i, made), []).append(made)
+    return tuple(_joined(group) for group in groups.values())
+
+
+def _key(number: int, i: int, made: typed.Probe | Paired) -> object:
+    match made:
+        case Paired():
+            return number, _shape(made.entry), made.kept, made.frame_address, _shape(made.after)
+        case typed.Probe(point=FunctionPoint()):
+            return number, _shape(made)
+        case _:
+            return i
+
+
+def _shape(probe: typed.Probe) -> object:
+    assert isinstance(probe.point, FunctionPoint)
+    return replace(probe.point, sites=()), probe.handler
+
+
+def _joined(group: Sequence[typed.Probe | Paired]) -> typed.Probe | Paired:
+    first = group[0]
+    if isinstance(first, Paired):
+        pairs = [p for p in group if isinstance(p, Paired)]
+        return replace(
+            first,
+            entry=_with_sites(first.entry, [p.entry for p in pairs]),
+            after=_with_sites(first.after, [p.after for p in pairs]),
+        )
+    return _with_sites(first, [p for p in group if isinstance(p, typed.Probe)])
+
+
+def _with_sites(first: typed.Probe, group: Sequence[typed.Probe]) -> typed.Probe:
+    if len(group) == 1 or not isinstance(first.point, FunctionPoint):
+        return first
+    sites = tuple(site for p in group if isinstance(p.point, FunctionPoint) for site in p.point.sites)
+    return replace(first, point=replace(first.point, sites=sites))

@@ -65,6 +65,10 @@ class Context(Protocol):
         ...
 
     def is_return(self) -> bool: ...
+    def place_number(self) -> int:
+        """Which site of the probe was hit."""
+        ...
+
     def instruction(self) -> int:
         """The address of the current instruction, 0 where there is none."""
         ...
@@ -162,6 +166,9 @@ class SessionContext:
 
     def is_return(self) -> bool:
         return False
+
+    def place_number(self) -> int:
+        return 0
 
     def instruction(self) -> int:
         return 0

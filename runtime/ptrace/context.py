@@ -16,12 +16,13 @@ _MASK = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What pp(), ppfunc() and pn() say."""
+    """What pp(), ppfunc() and pn() say. `place`: the number of the site in its probe."""
 
     point: bytes
     function: bytes
     probe: bytes
     is_return: bool
+    place: int = 0
 
 
 class HitContext:
@@ -103,6 +104,9 @@ class HitContext:
 
     def is_return(self) -> bool:
         return self._texts.is_return
+
+    def place_number(self) -> int:
+        return self._texts.place
 
     def instruction(self) -> int:
         return self._at or (self._registers.pc if self._registers is not None else 0)

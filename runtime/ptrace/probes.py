@@ -188,8 +188,8 @@ def compile_probes(manifest: Manifest, half: UserHalf) -> Probes:
                     continue
                 places = probes.places.setdefault(file, Places())
                 by_offset = places.returns if is_return else places.entries
-                for site in sites:
-                    texts = Texts(os.fsencode(site.point), os.fsencode(site.function), name, is_return)
+                for place, site in enumerate(sites):
+                    texts = Texts(os.fsencode(site.point), os.fsencode(site.function), name, is_return, place)
                     by_offset.setdefault(site.offset, []).append(EntrySite(probe, texts))
                     if site.semaphore:
                         places.semaphores.setdefault(site.semaphore, []).append(probe)

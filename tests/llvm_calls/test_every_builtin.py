@@ -45,6 +45,7 @@ IN_BOTH: dict[str, str] = {
     "ppfunc/0": "println(ppfunc())",
     "probefunc/0": "println(probefunc())",
     "pn/0": "println(pn())",
+    "place_number/0": "println(place_number())",
     "is_return/0": "println(is_return())",
     "uaddr/0": 'println(uaddr() == register("rip"), uaddr() & 15)',
     "register/1": 'println(register("esi"), " ", register("cl"), " ", register("rdx"), " ", register("ax") < 32768)',

@@ -182,6 +182,25 @@ def chosen_text(e: Emitter, texts: list[bytes], index: Value) -> StrVal:
     return StrVal(e.offset(e.read_only(0), e.bits_and(start, TEXT_OFFSET_MASK)), e.mask(length), remote=True)
 
 
+def place_number(e: Emitter, values: Values, call: Call) -> Result:
+    program = e.module.program
+    site = e.site()
+    only = known(site)
+    numbers = [0] * len(program.sites)
+    for probe in program.kernel:
+        point = program.source.probes[probe.index].point
+        for i in range(len(point.sites) if isinstance(point, FunctionPoint) else 0):
+            numbers[probe.first_site + i] = i
+    if only is not None:
+        return Value(str(numbers[only]))
+    if not any(numbers):
+        return Value("0")
+    if e.kind == "handler":
+        return e.sub(site, e.first_site)
+    table = e.read_only(e.module.table(b"".join(n.to_bytes(4, "little") for n in numbers)))
+    return e.load(e.offset(table, e.shift_left(limit(e, site, len(numbers) - 1), 2)), bits=32)
+
+
 def is_return(e: Emitter, values: Values, call: Call) -> Result:
     program = e.module.program
     flags = [0] * len(program.sites)
@@ -221,5 +240,6 @@ LOWERINGS: Mapping[tuple[str, int], Lowering] = {
     ("ppfunc", 0): site_text(lambda site: site.function),
     ("probefunc", 0): site_text(lambda site: site.function),
     ("pn", 0): site_text(lambda site: site.probe),
+    ("place_number", 0): place_number,
     ("is_return", 0): is_return,
 }

@@ -51,6 +51,7 @@ _PLAIN: Mapping[str, Callable[[Run], Value | None]] = {
     "ppfunc": lambda run: run.context.function(),
     "probefunc": lambda run: run.context.function(),
     "pn": lambda run: run.context.probe_name(),
+    "place_number": lambda run: run.context.place_number(),
     "is_return": lambda run: int(run.context.is_return()),
     "uaddr": lambda run: run.context.instruction(),
     "returnval": lambda run: run.context.return_value(),

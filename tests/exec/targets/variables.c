@@ -241,6 +241,24 @@ APART int same_n(int n)
     return n - 1;
 }
 
+APART long jump_end(long n)
+{
+    say("jumps", "jump_end %ld 7", n);
+    return 7;
+}
+
+APART long jump_middle(long n)
+{
+    say("jumps", "jump_middle %ld 7", n);
+    return jump_end(n * 2); /* optimised: a jump, so that both return at once */
+}
+
+APART long jump_begin(long n)
+{
+    say("jumps", "jump_begin %ld 7", n);
+    return jump_middle(n + 1);
+}
+
 APART int bad(struct top *x, const char *text)
 {
     say("faults", "user read fault at %p", (void *)&x->a);
@@ -317,6 +335,7 @@ int main(int argc, char **argv)
     say("depth", "%ld", depth(4));
     leave_twice();
     used += loop(2, 5) + first_n(used) + second_n(1, 22) + third_n(1, 2, 33) + same_n(44);
+    jump_begin(10);
     bad((struct top *)0x10, (const char *)8);
     map_file();
     pthread_t threads[3];
