@@ -304,7 +304,7 @@ def _lower_all(
     live: Sequence[_Probe],
     overrides: Mapping[GlobalUse, int | bytes],
 ) -> typed.Program:
-    functions = tuple([_lower_function(low, f) for f in low.functions])
+    functions = _lower_functions(low)
     joined = join([(p.number, _lower_probe(low, p)) for p in live])
     lowered = tuple([probe for made in joined for probe in _finished(low, made)])
     variables = tuple([_variable(u, overrides.get(u)) for u in low.variables] + low.hidden)
@@ -333,6 +333,18 @@ def _variable(use: GlobalUse, override: int | bytes | None) -> code.Variable:
         shapes=tuple(use.shapes),
         report=report,
     )
+
+
+def _lower_functions(low: Lowering) -> tuple[code.Function, ...]:
+    """Copies of one function for several places that came out the same are one; what calls them may be the same only then."""
+    has_copies = any(f.is_template for f in low.run.scope.functions)
+    while True:
+        lowered = {f: _lower_function(low, f) for f in low.functions}
+        numbers = {made: i for i, made in enumerate(dict.fromkeys(lowered.values()))} if has_copies else {}
+        if not has_copies or len(numbers) == len(set(low.functions.values())):
+            by_number = {low.functions[f]: made for f, made in lowered.items()}
+            return tuple(by_number[i] for i in sorted(by_number))
+        low.functions.update({f: numbers[made] for f, made in lowered.items()})
 
 
 def _lower_function(low: Lowering, function: FunctionUse) -> code.Function:

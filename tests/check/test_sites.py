@@ -51,8 +51,13 @@ def test_another_place_of_the_variable_is_another_probe(program: Path) -> None:
 
 def test_variables_in_functions_of_the_script_count_too(program: Path) -> None:
     found = probes(program, 'function value() { return $n } probe P.function("plain_*") { println(value()) }')
-    assert sorted(functions[0] for functions, _ in found if len(functions) == 1)[-1:] == ["plain_other"]
-    assert sum(len(functions) for functions, _ in found) == COUNT + 1
+    assert sorted(len(functions) for functions, _ in found) == [1, COUNT]
+
+
+def test_functions_that_call_functions_with_variables_are_shared_too(program: Path) -> None:
+    functions = "function value() { return $n } function twice() { return value() * 2 }"
+    found = probes(program, functions + ' probe P.function("plain_?") { println(twice()) }')
+    assert [len(functions) for functions, _ in found] == [10]
 
 
 def test_without_variables_all_places_are_one_probe(program: Path) -> None:
