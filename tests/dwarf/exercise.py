@@ -190,7 +190,7 @@ def _type(ctype: CType, depth: int) -> None:
         case Array():
             _type(ctype.element.get(), depth + 1)
         case Struct():
-            for member in ctype.members[:20]:
+            for member in ctype.members[: 24 >> 2 * depth]:
                 _type(member.type.get(), depth + 1)
         case Enum():
             ctype.values.get()

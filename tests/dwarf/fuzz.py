@@ -27,10 +27,13 @@ from random import Random
 
 from tests.dwarf.exercise import exercise
 from tests.dwarf.hostile import Base, Edit, build_bases, mutate, write
+from tests.dwarf.made import made_program
 
 CORPUS = Path(__file__).parent / "corpus"
 MEMORY_BYTES = 1 << 30
 CPU_S = 20
+MADE = 5
+"""One in so many cases is made from nothing."""
 WHOLE = 4
 """One in so many cases is compiled too, which takes most of the time."""
 
@@ -135,8 +138,12 @@ def cases(bases: dict[str, Base], first: int) -> Iterator[tuple[int, Base, list[
     seed = first
     while True:
         random = Random(seed)
-        base = bases[random.choice(names)]
-        yield seed, base, mutate(base, random)
+        if seed % MADE == 0:
+            base = Base("made", {"": made_program(random)})
+            yield seed, base, mutate(base, random) if random.random() < 0.2 else []
+        else:
+            base = bases[random.choice(names)]
+            yield seed, base, mutate(base, random)
         seed += 1
 
 
@@ -199,7 +206,7 @@ def _go_on(given: argparse.Namespace, bases: dict[str, Base]) -> int:
     for seed, base, edits in cases(bases, given.first):
         if done >= given.cases or spent >= given.seconds:
             break
-        failure, seconds = read_case(base, edits, seed % WHOLE == 0)
+        failure, seconds = read_case(base, edits, seed % WHOLE == 0 or base.name == "made")
         spent, done = spent + seconds, done + 1
         if failure is not None:
             seen[failure.place] = seen.get(failure.place, 0) + 1

@@ -21,6 +21,7 @@ from probelang.dwarf.types import Types, scoped_entries
 from tests.dwarf.exercise import exercise
 from tests.dwarf.fuzz import CORPUS, unpack
 from tests.dwarf.hostile import build_bases
+from tests.dwarf.made import FUNCTION, UNIT, Shape, abbreviations, elf, function, root, unit
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -73,22 +74,10 @@ class Memory:
         return None
 
 
-def unit(body: bytes, version: int = 4) -> bytes:
-    return struct.pack("<IHIB", len(body) + 7, version, 0, 8) + body
+ROOT_SHAPE: Shape = (c.TAG_compile_unit, True, ())
 
 
-def abbreviations(*shapes: tuple[int, bool, tuple[tuple[int, int], ...]]) -> bytes:
-    found = b""
-    for number, (tag, has_children, attributes) in enumerate(shapes, 1):
-        rows = b"".join(bytes((attribute, form)) for attribute, form in attributes)
-        found += bytes((number, tag, has_children)) + rows + b"\0\0"
-    return found + b"\0"
-
-
-ROOT_SHAPE = (c.TAG_compile_unit, True, ())
-
-
-def info(body: bytes, *shapes: tuple[int, bool, tuple[tuple[int, int], ...]], **sections: bytes) -> DebugInfo:
+def info(body: bytes, *shapes: Shape, **sections: bytes) -> DebugInfo:
     return DebugInfo(
         Memory(debug_info=unit(body), debug_abbrev=abbreviations(ROOT_SHAPE, *shapes), **sections)
     )
@@ -249,3 +238,58 @@ def test_a_section_never_reads_beyond_its_end() -> None:
             section.take(offset, size)
     with pytest.raises(BinaryError):
         Section("memory", ".debug_str", b"no end", 0, 4).text(0)
+
+
+# ------------------------------------------------------------------------------- whole programs made to be hard
+
+TYPE_AT = 11 + len(root())
+NUMBERED = struct.pack("<I", TYPE_AT)
+NODE: Shape = (c.TAG_structure_type, True, ((c.AT_name, c.FORM_string), (c.AT_byte_size, c.FORM_data1)))
+PARAMETER: Shape = (
+    c.TAG_formal_parameter,
+    False,
+    ((c.AT_name, c.FORM_string), (c.AT_type, c.FORM_ref4), (c.AT_location, c.FORM_exprloc)),
+)
+LOCAL: Shape = (c.TAG_variable, False, ((c.AT_name, c.FORM_string), (c.AT_location, c.FORM_block4)))
+CODE = ((c.AT_low_pc, c.FORM_addr), (c.AT_high_pc, c.FORM_data4))
+CODE_OF_F = struct.pack("<QI", 0x401000, 64)
+
+
+def local(expression: bytes) -> bytes:
+    """A function with one variable that is there."""
+    return root() + function() + b"\3v\0" + struct.pack("<I", len(expression)) + expression + b"\0\0"
+
+
+HARD: dict[str, tuple[bytes, tuple[Shape, ...]]] = {
+    "namespaces in one another": (root(0x21) + b"\3" * 4000 + bytes(4001), ((c.TAG_namespace, True, ()),)),
+    "blocks in one another": (root() + function() + b"\3" * 4000 + bytes(4002), ((c.TAG_lexical_block, True, ()),)),
+    "blocks with code in one another": (
+        root() + function() + (b"\3" + CODE_OF_F) * 600 + bytes(602), ((c.TAG_lexical_block, True, CODE),),
+    ),
+    "inlined copies in one another": (
+        root() + function() + (b"\3" + CODE_OF_F + NUMBERED) * 3000 + bytes(3002),
+        ((c.TAG_inlined_subroutine, True, (*CODE, (c.AT_abstract_origin, c.FORM_ref4))),),
+    ),
+    "functions in one another": (root() + function() * 3000 + bytes(3001), ()),
+    "a struct whose members are itself": (
+        root() + b"\3node\0\x08" + (b"\4" + NUMBERED) * 1000 + b"\0" + function() + b"\5n\0" + NUMBERED + b"\1\x50\0\0",
+        (NODE, (c.TAG_member, False, ((c.AT_type, c.FORM_ref4),)), PARAMETER),
+    ),
+    "units that import themselves": (
+        root(0x21) + (b"\3" + struct.pack("<I", 11)) * 1000 + function() + b"\0\0",
+        ((c.TAG_imported_unit, False, ((c.AT_import, c.FORM_ref4),)),),
+    ),
+    "an expression without end": (local(b"\x31\x2f" + struct.pack("<h", -4)), (LOCAL,)),
+    "an expression that doubles what it has": (local(b"\x70\0" + b"\x12\x22" * 300), (LOCAL,)),
+    "an expression that forks at each step": (local(b"\x70\0" + b"\x70\0\x28\1\0\x1f" * 60 + b"\x9f"), (LOCAL,)),
+    "a value in thousands of pieces": (local(b"\x50\x93\1" * 5000), (LOCAL,)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_hard_programs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    body, shapes = HARD[name]
+    path = tmp_path / "program"
+    path.write_bytes(elf(debug_info=unit(body), debug_abbrev=abbreviations(UNIT, FUNCTION, *shapes)))
+    assert exercise(str(path)) > 5
