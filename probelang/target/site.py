@@ -27,6 +27,7 @@ from probelang.dwarf.ranges import entry_ranges
 from probelang.dwarf.scopes import Scope, Variable
 from probelang.dwarf.types import own_name
 from probelang.target.abi import argument_locations, result_location
+from probelang.target.bits import SYNTHETIC
 from probelang.target.build import here, number, plus, register
 from probelang.target.debuginfo import debug_of
 from probelang.target.expression import OPTIMISED_OUT, compile_location, compile_value
@@ -205,11 +206,12 @@ class TargetSite:
     def _passed(self, variable: Variable) -> Location | None:
         """Where the caller put a parameter that code has yet to store."""
         self.was_read = True
-        parameters = self.scope.parameters()
-        types = tuple(v.type.get() for v in parameters)
+        # those without a name are passed as well
+        parameters = [e for e in self.scope.instance.children() if e.tag == c.TAG_formal_parameter]
+        types = tuple(self.debug.types.of(entry) for entry in parameters)
         result = self.scope.result() if self.scope.has_result() else None
-        places = dict(zip((v.name for v in parameters), argument_locations(types, result), strict=True))
-        found = places.get(variable.name)
+        places = zip(map(own_name, parameters), argument_locations(types, result), strict=True)
+        found = dict(places).get(variable.name)
         if isinstance(found, Unavailable):
             raise found
         return found
@@ -310,6 +312,8 @@ class Reader:
 
     def entry_object(self, entry: int) -> Object:
         assert self.site is not None, "only variables are nowhere"
+        if entry == 0:  # gcc, with -gsplit-dwarf
+            raise Unavailable(SYNTHETIC)
         found = self.site.scope.unit.info.entry(entry)  # of the split file, where there is one
         kind: Literal["parameter", "local"] = "parameter" if found.tag == c.TAG_formal_parameter else "local"
         lazy = self.site.debug.types.lazy(found)
