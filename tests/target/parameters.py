@@ -201,7 +201,11 @@ for line in LINES:
 
 
 def said(program: Path) -> list[str]:
-    return subprocess.run([program], capture_output=True, text=True, check=False).stdout.splitlines()
+    # where it lies: what is built with -pg leaves a file in its folder
+    folder = program.parent
+    return subprocess.run(
+        [program], capture_output=True, text=True, check=False, cwd=folder
+    ).stdout.splitlines()
 
 
 def values_at(program: Path, breaks: Mapping[int, str], is_cpp: bool = False) -> list[str]:
@@ -209,5 +213,6 @@ def values_at(program: Path, breaks: Mapping[int, str], is_cpp: bool = False) ->
     script = program.with_suffix(".gdb.py")
     script.write_text(f"BREAKS = {list(breaks.items())!r}\nIS_CPP = {is_cpp}\n{_SCRIPT}")
     command = ["gdb", "-nx", "-q", "-batch", "-x", str(script), str(program)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    folder = program.parent
+    output = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder).stdout
     return re.findall(r"^AT (.*)$", output, re.MULTILINE)
