@@ -33,7 +33,7 @@ ORACLE = Path(__file__).parent / "oracle"
 COMPARED = (
     "number", "number passed", "in a vector register", "<optimized out>", "<synthetic pointer>", "<unreadable>"
 )  # fmt: skip
-MOST_NAMED = 0.04
+MOST_NAMED = 0.08
 """The part of all values that may be named exceptions."""
 
 

@@ -135,7 +135,13 @@ class Comparison:
     def _pointed(self, path: str, ours: Object, theirs: debugger.Value, level: int) -> None:
         if level < _DEEPEST:
             self.whole = _try(lambda: dereference(ours, self.around))
-            self._compare(f"*{path}", self.whole, theirs.dereference(), level + 1)
+            try:
+                target = theirs.dereference()
+            except self.gdb.error as reason:  # gcc's split files do not say to what it points
+                if isinstance(self.whole, Object):
+                    self.outcome.differences.append((f"*{path}", str(reason), "an object"))
+                return
+            self._compare(f"*{path}", self.whole, target, level + 1)
 
     def _reference(self, path: str, ours: Object | Unavailable, theirs: debugger.Value, level: int) -> None:
         if level and not (isinstance(self.whole, Object) and isinstance(self.whole.location, InMemory)):
@@ -147,6 +153,7 @@ class Comparison:
         except self.gdb.error as reason:
             known = OPTIMISED_OUT if "optimized out" in str(reason) else UNREADABLE
             self._note(path, known, self._number(ours, address=True))
+            del self.outcome.read[path]
             return
         followed = ours
         if isinstance(ours, Object):

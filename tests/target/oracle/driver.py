@@ -121,7 +121,7 @@ class Oracle:
     def _arm(self, module: Module) -> None:
         architecture = self.process.architecture()
         for unit in module.debug.info.units:
-            if not unit.name.endswith(SOURCES):
+            if not unit.full.name.endswith(SOURCES):
                 continue
             for low, high, _ in module.debug.functions.of(unit.full):
                 for row in architecture.disassemble(module.bias + low, module.bias + high - 1):
