@@ -17,12 +17,15 @@ from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.info import DebugInfo
 from probelang.dwarf.naming import string_places
 from probelang.dwarf.sweep import FUNCTIONS, PLAIN_C, Found, places_of, sweep, sweep_scope
+from probelang.dwarf.types import own_name
 
 MOST_SPELLINGS, MOST_HEADS = 24, 128
 _ORIGINS = (c.AT_abstract_origin, c.AT_specification)
 # an origin by DW_FORM_ref_addr; two zeros stand before the number of an abbreviation and its tag, which may look the same
 _ACROSS = re.compile(b"(?<!\\0\\0)[%c%c]%c" % (*_ORIGINS, c.FORM_ref_addr))
 _SUBPROGRAM = frozenset((c.TAG_subprogram,))
+_VARIABLE = frozenset((c.TAG_variable,))
+_VARIABLES = frozenset((c.TAG_variable, c.TAG_member))
 _OF_SECTION = frozenset((c.FORM_ref_addr,))
 
 
@@ -98,6 +101,35 @@ def named_in_scope(unit: Unit, name: bytes, tags: frozenset[int]) -> Iterator[tu
             yield entry, prefix
 
 
+def variables_named(unit: Unit, name: bytes) -> list[tuple[Entry, str]]:
+    """Variables and members of this name in the scope of a unit, as `named_in_scope` has them; also definitions that have the name from
+    their declaration. Raises BinaryError."""
+    if _refers_across(unit.info):
+        text = name.decode("utf-8", "surrogateescape")
+        return [
+            row for row in sweep_scope(unit, _VARIABLES, range(unit.size_bytes)) if own_name(row[0]) == text
+        ]
+    found = {entry.position: (entry, prefix) for entry, prefix in named_in_scope(unit, name, _VARIABLES)}
+    heads = set(found)
+    while heads:
+        rows = {
+            e.position: (e, prefix) for e, prefix in _variables_from(unit, heads) if e.position not in found
+        }
+        found |= rows
+        heads = set(rows)
+    return [found[position] for position in sorted(found)]
+
+
+def _variables_from(unit: Unit, heads: set[int]) -> Iterator[tuple[Entry, str]]:
+    """Variables that have one of these entries of the unit as their origin."""
+    places: Sequence[int] = range(unit.size_bytes)
+    if _has_long_references(unit.info):
+        places = sorted({p for head in heads for p in places_of(unit.data, head.to_bytes(4, "little"))})
+    for entry, prefix in sweep_scope(unit, _VARIABLE, places) if places else ():
+        if _refers(entry, heads, forms.UNIT_REFERENCES):
+            yield entry, prefix
+
+
 def _has_indexed_names(unit: Unit) -> bool:
     """DWARF 5 as LLVM writes it, and split units: a name is the number of an offset, which is too short to be searched."""
     return unit.section.name.endswith(".dwo") or unit.root.has(c.AT_str_offsets_base)
@@ -137,8 +169,12 @@ def _refers_across(info: DebugInfo) -> bool:
     """Whether origins may lie in other units: what link-time optimisation and dwz make."""
     if info.alternate is not None:
         return True
-    section = info.section(".debug_abbrev")
-    return _ACROSS.search(section.take(0, section.size)) is not None
+    known = info.answers.get("across", b"")
+    if not known:
+        section = info.section(".debug_abbrev")
+        known = (int(_ACROSS.search(section.take(0, section.size)) is not None),)
+        info.answers.put("across", b"", known)
+    return known[0] != 0
 
 
 def _has_long_references(info: DebugInfo) -> bool:

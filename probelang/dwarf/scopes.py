@@ -21,7 +21,7 @@ from probelang.dwarf.info import DebugInfo
 from probelang.dwarf.ranges import entry_locations, entry_ranges
 from probelang.dwarf.references import variables_named
 from probelang.dwarf.sweep import places_of, sweep
-from probelang.dwarf.types import OUTER, Types, origins, own_name, scoped_entries
+from probelang.dwarf.types import OUTER, Types, origins, own_name
 
 _VARIABLES = {c.TAG_formal_parameter: "parameter", c.TAG_variable: "local"}
 _DECLARATIONS = frozenset((*_VARIABLES, c.TAG_lexical_block))
