@@ -74,8 +74,8 @@ def run(command: Sequence[str], cache: Path | None = None) -> tuple[Cost, str]:
         child.returncode = os.waitstatus_to_exitcode(status)
     wall = time.monotonic() - start
     if child.returncode:
-        said = next((line for line in text.splitlines() if "error" in line.lower()), "")
-        raise Failed(f"`{os.path.basename(command[0])}` ended with {child.returncode}: {said}")
+        said = [line for line in text.splitlines() if "error:" in line.lower()][-1:] or ["nothing"]
+        raise Failed(f"`{os.path.basename(command[0])}` ended with {child.returncode}: {said[0]}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10), text
 
 
@@ -168,7 +168,7 @@ def _lists(warm: Path, probelang: list[str], subject: Subject) -> dict[str, Cost
         place = re.search(r'@([^"]*):(\d+)"', text)
         if place is not None:
             listed("statement", f'statement("*@{os.path.basename(place[1])}:{place[2]}").nearest')
-        listed("all functions", 'function("*")')
+        listed("by pattern", f'function("{subject.pattern}")')
     return found
 
 

@@ -23,7 +23,8 @@ APT = Path("/etc/apt")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """`plain`: the same program without debug information. `symbol`: of the function, for tools that want it; `parameter`: one of its."""
+    """`plain`: the same program without debug information. `symbol`: of the function, for tools that want it; `parameter`: one of its.
+    `pattern`: of some functions."""
 
     name: str
     binary: Path
@@ -31,6 +32,7 @@ class Subject:
     function: str
     symbol: str
     parameter: str
+    pattern: str
 
 
 class Missing(Exception):
@@ -51,13 +53,13 @@ def subjects(folder: Path = CACHE) -> tuple[list[Subject], list[str]]:
 
 def _python(folder: Path) -> Subject:
     binary, plain = _packaged(folder, ("python3.11-minimal", "python3.11-dbg"), "usr/bin/python3.11")
-    return Subject("CPython 3.11", binary, plain, "PyEval_EvalCode", "PyEval_EvalCode", "globals")
+    return Subject("CPython 3.11", binary, plain, "PyEval_EvalCode", "PyEval_EvalCode", "globals", "PyEval_*")
 
 
 def _ceph(folder: Path) -> Subject:
     binary, plain = _packaged(folder, ("ceph-mon", "ceph-mon-dbg"), "usr/bin/ceph-mon")
     symbol = "_ZN5Paxos12handle_beginEN5boost13intrusive_ptrI12MonOpRequestEE"
-    return Subject("ceph-mon (C++)", binary, plain, "Paxos::handle_begin", symbol, "this")
+    return Subject("ceph-mon (C++)", binary, plain, "Paxos::handle_begin", symbol, "this", "Paxos::*")
 
 
 def _sqlite(folder: Path) -> Subject:
@@ -71,7 +73,13 @@ def _sqlite(folder: Path) -> Subject:
         plain.parent.mkdir(exist_ok=True)
         _run(["strip", "--strip-debug", "-o", str(plain), str(binary)], folder)
     return Subject(
-        "SQLite, 240,000 lines in one file", binary, plain, "sqlite3_step", "sqlite3_step", "pStmt"
+        "SQLite, 240,000 lines in one file",
+        binary,
+        plain,
+        "sqlite3_step",
+        "sqlite3_step",
+        "pStmt",
+        "sqlite3_*",
     )
 
 
