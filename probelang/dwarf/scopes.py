@@ -166,7 +166,8 @@ def _declarations(block: Entry, known: Container[tuple[int, int]] = (), depth: i
         if child.key in known or child.tag not in _DECLARATIONS:
             continue
         yield child
-        if child.tag == c.TAG_lexical_block and depth < _DEEPEST_BARE and not entry_ranges(child):
+        bare = child.tag == c.TAG_lexical_block and not (child.has(c.AT_low_pc) or child.has(c.AT_ranges))
+        if bare and depth < _DEEPEST_BARE:
             yield from _declarations(child, known, depth + 1)
 
 

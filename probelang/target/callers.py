@@ -90,7 +90,7 @@ def _origin(frame: SiteFrame) -> tuple[SiteFrame, Entry]:
 
 def _refuse_floating(expression: bytes, frame: SiteFrame) -> None:
     """A number in a vector register, by its type: callers describe it as what only floating point instructions compute."""
-    if expression[:1] == bytes((op.regval_type,)):
+    if expression[:1] in (bytes((op.regval_type,)), bytes((op.GNU_regval_type,))):
         kind, _ = unsigned(expression, unsigned(expression, 1)[1])
         if frame.unit.entry(kind).number(c.AT_encoding) == c.ATE_float:
             raise Unavailable(FLOATING)
