@@ -79,6 +79,8 @@ class Comparison:
         self.hit = hit
         self.outcome = Outcome()
         self._kept = 0
+        self.entered = False
+        """Whether the variable is described by what a register held when the function was entered."""
         self.blind = ""
         """Why gdb may be wrong about this variable."""
 
@@ -151,7 +153,10 @@ class Comparison:
             referred = theirs.referenced_value()
             referred.fetch_lazy()
         except self.gdb.error as reason:
-            known = OPTIMISED_OUT if "optimized out" in str(reason) else UNREADABLE
+            text = str(reason)
+            known = (
+                OPTIMISED_OUT if "optimized out" in text else SYNTHETIC if "find DIE" in text else UNREADABLE
+            )
             self._note(path, known, self._number(ours, address=True))
             del self.outcome.read[path]
             return
@@ -220,13 +225,15 @@ class Comparison:
             self.outcome.counts["computed with floating point numbers"] += 1
         elif isinstance(theirs, str) and theirs.startswith("gdb: Invalid floating value"):
             self.outcome.counts["gdb cannot convert it"] += 1
-        elif self.blind and mine != theirs and isinstance(theirs, int):
+        elif self.blind and mine != theirs and theirs != OPTIMISED_OUT:
             self.outcome.counts[self.blind] += 1
+        elif self.entered and isinstance(mine, int) and theirs == OPTIMISED_OUT:
+            self.outcome.counts["gdb does not know what a call calls"] += 1
         elif VIRTUAL in path and UNREADABLE in (theirs, mine):
             self.outcome.counts["a virtual base when there is no object yet"] += 1
         elif mine == OPTIMISED_OUT and theirs != mine and _is_short(self.whole):
             self.outcome.counts["gdb takes what is not described for 0"] += 1
-        elif mine == theirs:
+        elif mine == theirs or _are_nan(mine, theirs):
             self.outcome.counts["number" if isinstance(mine, int) else mine] += 1
         else:
             self.outcome.differences.append((path, shown(theirs), shown(mine)))
@@ -303,6 +310,14 @@ def _is_short(whole: Object | Unavailable) -> bool:
     if not isinstance(whole, Object) or not isinstance(whole.location, Pieces):
         return False
     return sum(piece.bits for piece in whole.location.pieces) < 8 * (size_of(whole.type) or 0)
+
+
+def _are_nan(mine: int | str, theirs: int | str) -> bool:
+    """The same one but for the bit that becomes set when gdb's Python is given a signalling one."""
+    quiet, exponent = 1 << 51, 0x7FF << 52
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return False
+    return mine & exponent == exponent and mine | quiet == theirs | quiet
 
 
 def double_bits(number: float) -> int:

@@ -89,7 +89,7 @@ class Oracle:
         last = 0
         while self.process.pid:
             pc = int(gdb.newest_frame().read_register("pc"))
-            if self._is_set(pc - 1):
+            if last and self._is_set(pc - 1):  # the first stop is gdb's own, at main
                 pc -= 1
                 self.process.write_memory(pc, self.code[pc])
                 self._move_to(pc)
@@ -197,7 +197,9 @@ class Oracle:
             self.report.values[f"gdb: {reason}"] += 1
             return
         comparison = Comparison(self.gdb, self.hit)
-        comparison.blind = self._blindness(module, frame, site, symbol.name)
+        expression = _location(site, symbol.name)
+        comparison.entered = op.entry_value in expression or op.GNU_entry_value in expression
+        comparison.blind = self._blindness(module, frame, site, expression)
         outcome = comparison.variable(site, symbol.name, theirs)
         address = pc - module.bias
         if self._is_stored_later(site, symbol.name):
@@ -210,11 +212,11 @@ class Oracle:
         for path, known, mine in outcome.differences:
             self.differ(module, pc, path, known, mine)
 
-    def _blindness(self, module: Module, frame: debugger.Frame, site: TargetSite, name: str) -> str:
-        """Where gdb's values of the function's entry are not what was passed, or ours do not reach."""
-        variable = site.find(name)
-        expression = b"" if variable is None else variable.location(site.place.address) or b""
-        if not any(bytes((code,)) in expression for code in (op.entry_value, op.GNU_entry_value)):
+    def _blindness(self, module: Module, frame: debugger.Frame, site: TargetSite, expression: bytes) -> str:
+        """Where gdb's values are not what was passed or what is there, or ours do not reach."""
+        if site.scope.unit.base is not None and expression[-1:] == bytes((op.GNU_push_tls_address,)):
+            return "gcc's split files have the address of the initial value for the offset"
+        if not (op.entry_value in expression or op.GNU_entry_value in expression):
             return ""
         if frame.type() == self.gdb.INLINE_FRAME:
             return "gdb reads registers of the function around an inlined one as those of its caller"
@@ -252,6 +254,11 @@ class Oracle:
     def differ(self, module: Module, pc: int, what: str, theirs: str, mine: str) -> None:
         where = f"{Path(module.path).name} {pc - module.bias:#x} {_name(self.gdb.newest_frame())}"
         self.report.differences.append({"where": where, "what": what, "gdb": theirs, "ours": mine})
+
+
+def _location(site: TargetSite, name: str) -> bytes:
+    variable = site.find(name)
+    return b"" if variable is None else variable.location(site.place.address) or b""
 
 
 def _levels(debug: Debug, address: int) -> list[Scope]:
