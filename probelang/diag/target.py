@@ -218,6 +218,19 @@ class NoDebugInfo(Diagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotMapped(Diagnostic):
+    code: ClassVar[str] = "E0415"
+    address: int
+    pid: int
+
+    def title(self) -> str:
+        return f"no file is mapped as code at {self.address:#x} in process {self.pid}"
+
+    def help(self) -> str:
+        return f"`/proc/{self.pid}/maps` says what is; code that a program makes itself cannot be probed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MissingDebugFile(Diagnostic):
     """`part`: the file that `path` refers to, which holds some of the debug information."""
 

@@ -35,7 +35,7 @@ _CODE = (
 )  # fmt: skip
 _LIFE = (".begin", ".end", ".thread.begin", ".thread.end", ".syscall", ".syscall.return")
 _RARE = (
-    ".statement(n).absolute", ".insn", ".insn.block", ".data(n).write", ".data(n).rw", ".data(s).write",
+    ".insn", ".insn.block", ".data(n).write", ".data(n).rw", ".data(s).write",
     ".data(s).rw", ".data(n).length(n).write", ".data(n).length(n).rw",
 )  # fmt: skip
 _PROCESS = ("process", "process(s)", "process(n)")
@@ -46,8 +46,11 @@ SUPPORTED = (
     *(f"timer.{unit}(n){tail}" for unit in (*TIMER_UNITS_NS, "hz") for tail in ("", ".randomize(n)")),
     *(f"{head}{tail}" for head in _PROCESS for tail in (*_CODE, *_LIFE)),
     *(f"{head}.library(s){tail}" for head in _PROCESS for tail in _CODE),
+    "process(n).statement(n).absolute",
 )  # fmt: skip
 UNSUPPORTED = (
+    "process.statement(n).absolute",
+    "process(s).statement(n).absolute",
     *(f"{head}{tail}" for head in _PROCESS for tail in _RARE),
     *(
         f"perf.type(n).config(n){tail}{end}"

@@ -193,6 +193,26 @@ def mapped_files(pid: int) -> tuple[str, ...]:
     return tuple(paths)
 
 
+def mapped_at(pid: int, address: int) -> tuple[str, int]:
+    """The file that lies at an address of a process as code, and the offset in it. Raises BinaryError."""
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as lines:
+            for line in lines:
+                fields = line.rstrip("\n").split(maxsplit=5)
+                start, end = (int(part, 16) for part in fields[0].split("-"))
+                if start <= address < end and len(fields) == 6 and "x" in fields[1]:
+                    name = fields[5]
+                    through = f"/proc/{pid}/root{name}"
+                    if name.startswith("/") and os.path.exists(through):
+                        same = os.path.exists(name) and os.path.samefile(name, through)
+                        path = os.path.realpath(name) if same else through
+                        return path, address - start + int(fields[2], 16)
+    except OSError as error:
+        reason = "permission denied" if isinstance(error, PermissionError) else ""
+        raise BinaryError(target.NoSuchProcess(pid=pid, reason=reason)) from None
+    raise BinaryError(target.NotMapped(address=address, pid=pid))
+
+
 # ------------------------------------------------------------------------------------------------ libraries
 
 

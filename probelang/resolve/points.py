@@ -8,7 +8,7 @@ One point per file; what is wrong is raised as CompileError with the component's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from probelang import syntax
 from probelang.artifact.points import (
@@ -27,14 +27,14 @@ from probelang.dwarf.image import BinaryError
 from probelang.options import Options
 from probelang.resolve.families import TIMER_UNITS_NS, Match, component_text, kind_of, point_text
 from probelang.resolve.functions import FileTarget, Sites, function_sites, slot_sites
-from probelang.resolve.paths import Host, executable_of, libraries_of, programs
+from probelang.resolve.paths import Host, executable_of, libraries_of, mapped_at, programs
 from probelang.resolved import SiteDetail
 from probelang.source import Span
 
 SECOND_NS = 1_000_000_000
 NEEDS = {
     "perf": "hardware counters", "insn": "single-stepping", "data": "hardware watchpoints",
-    "absolute": "an address in memory; addresses of the file are probed with `statement(N)`",
+    "absolute": "a process, `process(PID)`, whose memory the address lies in; addresses of a file are probed with `statement(N)`",
 }  # fmt: skip
 
 
@@ -151,8 +151,31 @@ def _process(components: tuple[syntax.Component, ...], env: Env) -> Built:
                     for p in _processes(head, env, needs_file=False)
                 )
             )
+        case "statement.absolute":
+            return _absolute(head, rest[0], env)
         case _:
             return _code(head, rest, env)
+
+
+def _absolute(head: syntax.Component, statement: syntax.Component, env: Env) -> Built:
+    """An address in the memory of a process: the place in the file that is mapped there."""
+    from probelang.resolve.statements import statement_sites
+
+    assert isinstance(head.argument, int) and isinstance(statement.argument, int)
+    pid, address = head.argument, statement.argument
+    try:
+        path, offset = mapped_at(pid, address)
+        file = FileTarget(env.host.open(path), f"process({pid})", env.host.files, env.options.backend)
+        place = file.binary.image.address_of(offset)
+        if place is None:
+            raise BinaryError(target.NotMapped(address=address, pid=pid))
+        found = statement_sites(file, place, False, statement.span)
+    except BinaryError as error:
+        raise CompileError([respan(error.diagnostic, statement.span)]) from None
+    text = f"process({pid}).statement({address:#x}).absolute"
+    sites = tuple(replace(site, point=text) for site in found.sites)
+    point = FunctionPoint(BinaryFile(path, file.binary.build_id), sites, False, pid)
+    return Built((point,), found.warnings, (found.details,))
 
 
 def _processes(head: syntax.Component, env: Env, needs_file: bool) -> tuple[Process, ...]:
