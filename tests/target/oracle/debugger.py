@@ -97,7 +97,7 @@ class Inferior(Protocol):
 class Debugger(Protocol):
     INLINE_FRAME: int
     NORMAL_FRAME: int
-    SYMBOL_LOC_LABEL: int
+    SYMBOL_LOC_CONST: int
     TYPE_CODE_INT: int
     TYPE_CODE_CHAR: int
     TYPE_CODE_BOOL: int

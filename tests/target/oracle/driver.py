@@ -175,7 +175,7 @@ class Oracle:
         block: debugger.Block | None = frame.block()
         start = block
         while block is not None:
-            found += [s for s in block if (s.is_variable or s.is_argument) and not self._is_label(s)]
+            found += [s for s in block if self._is_local(s)]
             if block.function is not None:
                 break
             block = block.superblock
@@ -184,9 +184,11 @@ class Oracle:
                 found += [s for s in outer if s.is_variable]
         return found
 
-    def _is_label(self, symbol: debugger.Symbol) -> bool:
-        """One that was optimised out is a variable, but for its type."""
-        return symbol.addr_class == self.gdb.SYMBOL_LOC_LABEL or symbol.type.name == "__CORE_ADDR"
+    def _is_local(self, symbol: debugger.Symbol) -> bool:
+        """A constant too, but no enumerator. A label that was optimised out is a variable, but for its type."""
+        if symbol.addr_class == self.gdb.SYMBOL_LOC_CONST:
+            return symbol.type.strip_typedefs().unqualified().code != self.gdb.TYPE_CODE_ENUM
+        return (symbol.is_variable or symbol.is_argument) and symbol.type.name != "__CORE_ADDR"
 
     def variable(
         self, module: Module, pc: int, frame: debugger.Frame, site: TargetSite, symbol: debugger.Symbol
