@@ -9,6 +9,7 @@ Not compared as numbers, but counted and named in the report:
   ours is compared with what gdb finds where they have been stored
 - values passed by the code of another file, whose debug information our code does not look at
 - values passed to a function that is in its third recursion or deeper: our code looks through one or two
+- thread-local variables of static programs, which gdb does not find
 - where gdb is wrong, or knows less: it takes the missing last pieces of a value for 0; in an inlined function it reads registers of the function
   around it where those of the caller are meant; it refuses some arithmetic of LLVM's ("Incompatible types on DWARF stack"), and
   stops working at references in structs that are in pieces (coerce_pieced_ref); where a call is described without its target,

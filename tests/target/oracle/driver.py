@@ -160,7 +160,7 @@ class Oracle:
             self.differ(module, pc, "function", _name(frame), scope.name)
             return
         compared: set[str] = set()
-        for symbol in self._symbols(frame, address == _low(scope.function)):
+        for symbol in self._symbols(frame, scope, address == _low(scope.function)):
             if symbol.name not in compared:
                 compared.add(symbol.name)
                 self.variable(
@@ -170,12 +170,13 @@ class Oracle:
         if missing:
             self.differ(module, pc, "variables", "none", str(sorted(missing)))
 
-    def _symbols(self, frame: debugger.Frame, of_file: bool) -> list[debugger.Symbol]:
+    def _symbols(self, frame: debugger.Frame, scope: Scope, of_file: bool) -> list[debugger.Symbol]:
         found: list[debugger.Symbol] = []
+        names = set(scope.variables())
         block: debugger.Block | None = frame.block()
         start = block
         while block is not None:
-            found += [s for s in block if self._is_local(s)]
+            found += [s for s in block if self._is_local(s, names)]
             if block.function is not None:
                 break
             block = block.superblock
@@ -184,10 +185,11 @@ class Oracle:
                 found += [s for s in outer if s.is_variable]
         return found
 
-    def _is_local(self, symbol: debugger.Symbol) -> bool:
+    def _is_local(self, symbol: debugger.Symbol, names: set[str]) -> bool:
         """A constant too, but no enumerator. A label that was optimised out is a variable, but for its type."""
         if symbol.addr_class == self.gdb.SYMBOL_LOC_CONST:
-            return symbol.type.strip_typedefs().unqualified().code != self.gdb.TYPE_CODE_ENUM
+            is_enum = symbol.type.strip_typedefs().unqualified().code == self.gdb.TYPE_CODE_ENUM
+            return not is_enum or symbol.name in names
         return (symbol.is_variable or symbol.is_argument) and symbol.type.name != "__CORE_ADDR"
 
     def variable(
@@ -196,7 +198,7 @@ class Oracle:
         try:
             theirs = frame.read_var(symbol)
         except self.gdb.error as reason:
-            self.report.values[f"gdb: {reason}"] += 1
+            self.report.values[f"gdb: {str(reason).partition(' for process ')[0]}"] += 1
             return
         comparison = Comparison(self.gdb, self.hit)
         expression = _location(site, symbol.name)
