@@ -82,7 +82,9 @@ def phase(name: str, source: SourceFile, hooks: Hooks) -> Generator[None]:
     except Exception as error:
         from probelang.dwarf.image import BinaryError
 
-        if isinstance(error, BinaryError):  # a file shows to be damaged where nobody knows a place in the script
+        if isinstance(
+            error, BinaryError
+        ):  # a file shows to be damaged where nobody knows a place in the script
             raise CompileError([error.diagnostic]) from None
         raise InternalError(name) from error
     hooks.timed(name, time.perf_counter() - started)

@@ -258,7 +258,9 @@ class Types:
         tags: set[int] | frozenset[int] = _NAMED
         if words and words[0] in _WORDS:
             tags = _WORDS[words.pop(0)]
-        others = [f"{' '.join(words)}<{_respelled(arguments)}"] if angle else _spellings(words) if words else []
+        others = (
+            [f"{' '.join(words)}<{_respelled(arguments)}"] if angle else _spellings(words) if words else []
+        )
         for spelling in (" ".join(words) + angle + arguments, *others):
             found = self._named(spelling, tags)
             if found is not None:

@@ -305,7 +305,11 @@ def test_progress_is_told(servers: list[Server], binary: Binary, debug: bytes) -
     servers[0].answer = sending(debug, len(debug))
     told: list[tuple[str, int, int]] = []
     fetch_debug_file(binary.build_id, lambda url, done, total: told.append((url, done, total)))
-    assert told[-1] == (f"fetching {servers[0].url}/buildid/{binary.build_id}/debuginfo", len(debug), len(debug))
+    assert told[-1] == (
+        f"fetching {servers[0].url}/buildid/{binary.build_id}/debuginfo",
+        len(debug),
+        len(debug),
+    )
 
 
 @pytest.mark.parametrize("identity", ["", "../../etc/passwd", "AB" * 20, "abc"])

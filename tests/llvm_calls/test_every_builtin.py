@@ -151,7 +151,14 @@ ELSEWHERE: dict[str, str] = {
 }  # fmt: skip
 
 # what changes the program, with -g: tests/exec/test_changes.py
-CHANGES = {"set_user_int8/2", "set_user_int16/2", "set_user_int32/2", "set_user_int64/2", "set_register/2", "set_returnval/1"}
+CHANGES = {
+    "set_user_int8/2",
+    "set_user_int16/2",
+    "set_user_int32/2",
+    "set_user_int64/2",
+    "set_register/2",
+    "set_returnval/1",
+}
 
 # those that the kernel half does not have, and what they print with ptrace
 ONLY_PTRACE: dict[str, tuple[str, str]] = {

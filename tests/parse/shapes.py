@@ -18,6 +18,7 @@ from probelang.syntax import (
     Conditional,
     Expression,
     ExpressionStatement,
+    Float,
     Histogram,
     Increment,
     Index,
@@ -117,7 +118,7 @@ def _call(name: str, items: Sequence[Expression | None], parameters: Sequence[in
 
 def written(node: Expression) -> str:
     match node:
-        case Number(value=value):
+        case Number(value=value) | Float(value=value):
             return str(value)
         case String(value=value):
             return _quoted(value)

@@ -205,5 +205,7 @@ def test_process_ids_of_a_container_are_not_taken_for_the_hosts(flood: Path, tmp
     assert refused.returncode == 3 and "process ids differ in this container" in refused.stderr
     traced = run(counts, "-c", f"{flood} -n 5")
     assert traced.stdout.splitlines()[-1] == "5" and "process ids differ in this container" in traced.stderr
-    everybody = run(counts + f'probe begin {{ system("{flood} -n 50") }} probe timer.ms(50) {{ if (n >= 50) exit() }}')
+    everybody = run(
+        counts + f'probe begin {{ system("{flood} -n 50") }} probe timer.ms(50) {{ if (n >= 50) exit() }}'
+    )
     assert everybody.stdout == "50\n"
