@@ -7,7 +7,7 @@ from probelang.check.listings import variables_of
 from probelang.check.objects import TROUBLES, Asking, NotAnObject, Walk
 from probelang.check.scope import Body, Scope
 from probelang.target.location import Unavailable
-from probelang.target.values import value
+from probelang.target.values import is_aggregate, value
 
 
 def is_readable(node: syntax.Expression, body: Body, scope: Scope) -> bool | None:
@@ -29,21 +29,13 @@ def is_readable(node: syntax.Expression, body: Body, scope: Scope) -> bool | Non
                 return _is_known(walk, node)
             case _:
                 found = walk.object(node)
-                if not isinstance(node, syntax.Name | syntax.Call):
-                    _read(walk, found, node)
+                if not isinstance(node, syntax.Name | syntax.Call) and not is_aggregate(found.type):
+                    value(found, walk.reader(node))
         return True
     except NotAnObject:
         return None
     except TROUBLES:
         return False
-
-
-def _read(walk: Walk, found: object, node: syntax.Expression) -> None:
-    from probelang.target.values import Object, is_aggregate
-
-    assert isinstance(found, Object)
-    if not is_aggregate(found.type):
-        value(found, walk.reader(node))
 
 
 def _is_listed(walk: Walk, node: syntax.TargetVariable) -> bool:

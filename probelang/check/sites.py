@@ -34,8 +34,12 @@ def names_target(node: Code) -> bool:
 
 def names_variables(probe: resolved.Probe) -> bool:
     """Whether a probe's own code uses `$names`."""
-    bodies: list[Code] = [*(c.expression for c in probe.when), *(part.code for part in probe.parts)]
-    return any(isinstance(node, syntax.TargetVariable) for c in bodies for node in everything(c))
+    return any(isinstance(node, syntax.TargetVariable) for c in _code_of(probe) for node in everything(c))
+
+
+def _code_of(probe: resolved.Probe) -> list[Code]:
+    """What runs at a hit: conditions of `when`, and the handler with what aliases put around it."""
+    return [*(c.expression for c in probe.when), *(part.code for part in probe.parts)]
 
 
 def has_floats(node: Code) -> bool:
@@ -77,11 +81,10 @@ def split(probe: resolved.Probe, templates: frozenset[str]) -> Iterator[resolved
 
 def needs_site(probe: resolved.Probe, templates: frozenset[str]) -> bool:
     """Whether each place of a probe has code of its own, or only `$$name` of PLT slots and the names of system calls."""
-    bodies: list[Code] = [*(c.expression for c in probe.when), *(part.code for part in probe.parts)]
     return any(detail.callers for detail in probe.details) or any(
         names_target(c)
         or any(isinstance(node, syntax.Call) and node.name in templates for node in everything(c))
-        for c in bodies
+        for c in _code_of(probe)
     )
 
 

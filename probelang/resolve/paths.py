@@ -16,7 +16,7 @@ import fnmatch
 import glob
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -175,42 +175,42 @@ def _visible(pid: int, name: str, there: os.stat_result) -> str | None:
 
 def mapped_files(pid: int) -> tuple[str, ...]:
     """The files that process `pid` has mapped as code, by paths that reach them from here."""
-    found: dict[str, None] = {}
     try:
-        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as lines:
-            for line in lines:
-                fields = line.rstrip("\n").split(maxsplit=5)
-                if len(fields) == 6 and "x" in fields[1] and fields[5].startswith("/"):
-                    found.setdefault(fields[5])
+        found = dict.fromkeys(name for _, _, _, name in _code_mappings(pid))
     except OSError:
         return ()
-    paths: list[str] = []
-    for name in found:
-        through = f"/proc/{pid}/root{name}"
-        if os.path.exists(through):
-            same = os.path.exists(name) and os.path.samefile(name, through)
-            paths.append(os.path.realpath(name) if same else through)
-    return tuple(paths)
+    return tuple(path for name in found if (path := _reached(pid, name)) is not None)
 
 
 def mapped_at(pid: int, address: int) -> tuple[str, int]:
     """The file that lies at an address of a process as code, and the offset in it. Raises BinaryError."""
     try:
-        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as lines:
-            for line in lines:
-                fields = line.rstrip("\n").split(maxsplit=5)
-                start, end = (int(part, 16) for part in fields[0].split("-"))
-                if start <= address < end and len(fields) == 6 and "x" in fields[1]:
-                    name = fields[5]
-                    through = f"/proc/{pid}/root{name}"
-                    if name.startswith("/") and os.path.exists(through):
-                        same = os.path.exists(name) and os.path.samefile(name, through)
-                        path = os.path.realpath(name) if same else through
-                        return path, address - start + int(fields[2], 16)
+        for start, end, offset, name in _code_mappings(pid):
+            if start <= address < end and (path := _reached(pid, name)) is not None:
+                return path, address - start + offset
     except OSError as error:
         reason = "permission denied" if isinstance(error, PermissionError) else ""
         raise BinaryError(target.NoSuchProcess(pid=pid, reason=reason)) from None
     raise BinaryError(target.NotMapped(address=address, pid=pid))
+
+
+def _code_mappings(pid: int) -> Iterator[tuple[int, int, int, str]]:
+    """Start, end, offset in the file and the file's name there, of what is mapped as code. Raises OSError. Source: proc_pid_maps(5)."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as lines:
+        for line in lines:
+            fields = line.rstrip("\n").split(maxsplit=5)
+            if len(fields) == 6 and "x" in fields[1] and fields[5].startswith("/"):
+                start, _, end = fields[0].partition("-")
+                yield int(start, 16), int(end, 16), int(fields[2], 16), fields[5]
+
+
+def _reached(pid: int, name: str) -> str | None:
+    """The path by which a file that a process has under this name is reached from here (containers); None where it is gone."""
+    through = f"/proc/{pid}/root{name}"
+    if not os.path.exists(through):
+        return None
+    same = os.path.exists(name) and os.path.samefile(name, through)
+    return os.path.realpath(name) if same else through
 
 
 # ------------------------------------------------------------------------------------------------ libraries
