@@ -166,20 +166,21 @@ def _prepare_all(scope: Scope, program: resolved.Program, places: Places) -> Ite
     mark_templates(scope)
     templates = frozenset(f.name for f in scope.functions if f.is_template)
     for number, whole in enumerate(program.probes):
-        made = [_prepare(scope, number, probe, places, templates) for probe in split(whole, templates)]
-        if len(made) > 1:
+        needs = needs_site(whole, templates)
+        parts = split(whole) if needs else (whole,)
+        made = [_prepare(scope, number, probe, places, needs) for probe in parts]
+        if len(made) > 1 and names_variables(whole):
             made = _described(made, places)
         yield from made
 
 
 def _described(probes: list[_Probe], places: Places) -> list[_Probe]:
-    """Without those places of a pattern of which debug information says nothing, where variables are asked for."""
+    """Without those places of a pattern of which debug information says nothing; their code asks for variables."""
     kept: list[_Probe] = []
     missing: list[str] = []
     for probe in probes:
         site = probe.parts[0][0].targets.site
-        bare = site is not None and site.mark is None and names_variables(probe.probe)
-        if bare and site is not None and not site.target.is_described():
+        if site is not None and site.mark is None and not site.target.is_described():
             missing.append(site.target.place.function)
         else:
             kept.append(probe)
@@ -192,11 +193,10 @@ def _described(probes: list[_Probe], places: Places) -> list[_Probe]:
     return probes
 
 
-def _prepare(
-    scope: Scope, number: int, probe: resolved.Probe, places: Places, templates: frozenset[str]
-) -> _Probe:
+def _prepare(scope: Scope, number: int, probe: resolved.Probe, places: Places, needs: bool) -> _Probe:
+    """`needs`: see `needs_site`."""
     shared: dict[str, LocalUse] = {}
-    targets = places.targets(probe, shared, needs_site(probe, templates))
+    targets = places.targets(probe, shared, needs)
     own = _own_part(probe)
     written = written_names((own.code,)) if own is not None else frozenset[str]()
     ctypes: dict[str, CType] = {}

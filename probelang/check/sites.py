@@ -68,10 +68,10 @@ def _calls(body: syntax.Block) -> set[str]:
     return {node.name for node in everything(body) if isinstance(node, syntax.Call)}
 
 
-def split(probe: resolved.Probe, templates: frozenset[str]) -> Iterator[resolved.Probe]:
-    """`templates`: names of functions that use variables of the program."""
+def split(probe: resolved.Probe) -> Iterator[resolved.Probe]:
+    """One probe for each site."""
     point = probe.point
-    if not isinstance(point, FunctionPoint) or not needs_site(probe, templates):
+    if not isinstance(point, FunctionPoint):
         yield probe
         return
     details = probe.details or tuple(resolved.SiteDetail() for _ in point.sites)
@@ -80,7 +80,8 @@ def split(probe: resolved.Probe, templates: frozenset[str]) -> Iterator[resolved
 
 
 def needs_site(probe: resolved.Probe, templates: frozenset[str]) -> bool:
-    """Whether each place of a probe has code of its own, or only `$$name` of PLT slots and the names of system calls."""
+    """Whether each place of a probe has code of its own, or only `$$name` of PLT slots and the names of system calls. `templates`:
+    names of functions that use variables of the program."""
     return any(detail.callers for detail in probe.details) or any(
         names_target(c)
         or any(isinstance(node, syntax.Call) and node.name in templates for node in everything(c))
