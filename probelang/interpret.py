@@ -29,4 +29,5 @@ def interpret(program: typed.Program, limits: Limits) -> Manifest:
         records=(),
         constants=(),
         words=(),
+        code_sets=program.code_sets,
     )

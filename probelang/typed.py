@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from probelang.artifact.code import Automaton, Function, Handler, Place, Variable
+from probelang.artifact.codesets import CodeSet
 from probelang.artifact.points import Point
 from probelang.source import Span
 
@@ -25,7 +26,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`spans[i]` is where `places[i]` stands, for diagnostics of later phases. `sources`: every file that took part."""
+    """`spans[i]` is where `places[i]` stands, for diagnostics of later phases. `code_sets`: what `code_in` and `within_code` name by number."""
 
     variables: tuple[Variable, ...]
     functions: tuple[Function, ...]
@@ -33,3 +34,4 @@ class Program:
     automata: tuple[Automaton, ...]
     places: tuple[Place, ...]
     spans: tuple[Span, ...]
+    code_sets: tuple[CodeSet, ...] = ()

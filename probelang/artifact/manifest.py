@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from probelang.artifact.code import Automaton, Function, Handler, HistogramShape, Piece, Place, Type, Variable
+from probelang.artifact.codesets import CodeSet
 from probelang.artifact.limits import Limits
 from probelang.artifact.points import Point, is_process_point
 
-VERSION = 2
+VERSION = 3
 STRING_HEADER = 8
 STATE_STARTING, STATE_RUNNING, STATE_STOPPING = 0, 1, 2
 
@@ -169,7 +170,8 @@ class Manifest:
     not handled for want of scratch memory), `errors`, `cut` (strings cut short), `cut_at` (the place, plus 1, of one
     of them). `functions` are all of the program (the
     user half calls them). `features`: what the kernel must have. `needs_targets`: programs read the hash map
-    `targets` (u32 tgid -> u8) when `run:target` is 1."""
+    `targets` (u32 tgid -> u8) when `run:target` is 1. `code_files`: paths of files whose code programs tell apart, the i-th has
+    number i + 1 (see `probelang.artifact.stacks`); further ones get theirs when they are met."""
 
     version: int
     probelang: str
@@ -187,6 +189,8 @@ class Manifest:
     words: tuple[tuple[str, int], ...]
     features: tuple[str, ...] = ()
     needs_targets: bool = False
+    code_sets: tuple[CodeSet, ...] = ()
+    code_files: tuple[str, ...] = ()
 
     @property
     def has_process_probes(self) -> bool:

@@ -18,7 +18,7 @@ from functools import cache
 from types import ModuleType
 from typing import cast
 
-from probelang.artifact import code, limits, manifest, points
+from probelang.artifact import code, codesets, limits, manifest, points
 from probelang.artifact.manifest import VERSION, Manifest
 
 
@@ -35,7 +35,7 @@ def _constructors(*modules: ModuleType) -> dict[str, Callable[..., object]]:
     }
 
 
-_CONSTRUCTORS = _constructors(code, limits, points, manifest)
+_CONSTRUCTORS = _constructors(code, codesets, limits, points, manifest)
 
 
 @cache

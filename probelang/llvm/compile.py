@@ -124,4 +124,5 @@ def make_manifest(module: Module, constants: int) -> Manifest:
         words=program.words,
         features=tuple(sorted(module.features)),
         needs_targets=bool(program.kernel),
+        code_files=tuple(module.code_files),
     )

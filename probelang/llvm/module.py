@@ -78,6 +78,7 @@ class Module:
         self.features: dict[str, Span | None] = {}
         self.span: Span | None = None  # of the code that is being written
         self.diagnostics: list[Diagnostic] = []
+        self.code_files: list[str] = []
         self.words = dict(program.words)
         # a function may be shared by handlers that do and that do not
         self.sleeps = any(entry.sleepable for probe in program.kernel for entry in probe.entries)
@@ -103,6 +104,12 @@ class Module:
     def constant(self, name: str) -> int:
         """Offset in `@constants` of a number that the runtime fills in (names: `manifest.Constant`)."""
         return self.constants.setdefault(name, 8 * len(self.constants))
+
+    def code_file(self, path: str) -> int:
+        """The number by which programs know a file whose code they tell apart (`Manifest.code_files`)."""
+        if path not in self.code_files:
+            self.code_files.append(path)
+        return self.code_files.index(path) + 1
 
     def message(self, text: str, hexadecimal: bool = False) -> int:
         """Number (from 1) of the text of a soft error; `hexadecimal`: its argument is written behind, as 0x.."""

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "layout": {*FACTS, "options", "typed", "builtins"},
     "interpret": {"artifact", "typed"},
     "llvm": {*FACTS, "options", "typed", "builtins", "layout", "interpret"},
-    "runtime": FACTS,
+    "runtime": {*FACTS, "dwarf"},
     "pipeline": {*FACTS, "options", "dwarf", "syntax", "resolved", "typed", "library", "parse", "resolve", "check", "layout",
                  "interpret", "llvm", "runtime"},
     "cli": {*FACTS, "options", "pipeline", "runtime", "syntax", "resolved", "typed", "parse", "resolve", "check"},
