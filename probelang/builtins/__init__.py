@@ -18,7 +18,8 @@ class Builtin:
     only where a process was hit (refused in begin, end and timer probes). `effect`: does more than compute, so it is
     never repeated or dropped. `kernel`: False where the kernel half cannot have it (refused in process probes with
     `advice`). `faults`: may read memory of the process, so the program is better sleepable.
-    `guru`: changes the probed program, which only -g allows."""
+    `guru`: changes the probed program, which only -g allows. `internal`: only the checker makes calls of it. `rewritten`: the checker
+    makes other code of every call, so neither half has it."""
 
     name: str
     parameters: tuple[Type, ...]
@@ -30,3 +31,5 @@ class Builtin:
     faults: bool = False
     advice: str = ""
     guru: bool = False
+    internal: bool = False
+    rewritten: bool = False

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from functools import cache
 
-from probelang.builtins import Builtin, changes, clock, control, floats, memory, process, stacks, text
+from probelang.builtins import (
+    Builtin,
+    callers,
+    changes,
+    clock,
+    control,
+    floats,
+    memory,
+    process,
+    stacks,
+    text,
+)
 
 ROWS: tuple[Builtin, ...] = (
     *process.ROWS,
@@ -17,6 +28,7 @@ ROWS: tuple[Builtin, ...] = (
     *floats.ROWS,
     *text.ROWS,
     *stacks.ROWS,
+    *callers.ROWS,
     *control.ROWS,
 )
 
@@ -28,7 +40,8 @@ def _by_signature() -> dict[tuple[str, int], Builtin]:
 
 @cache
 def names() -> frozenset[str]:
-    return frozenset(row.name for row in ROWS)
+    """Those that a script can call."""
+    return frozenset(row.name for row in ROWS if not row.internal)
 
 
 def lookup(name: str, arity: int) -> Builtin | None:

@@ -88,7 +88,8 @@ def check(
     """Raises CompileError with every mistake. `builtins` by name and arity; None: those of probelang. `files`: those opened by this
     compilation, whose debug information `$names` come from."""
     known = known_builtins() if builtins is None else builtins
-    scope = make_scope(program, known, options.elide, options.guru)
+    callable_ = {signature: row for signature, row in known.items() if not row.internal}
+    scope = make_scope(program, callable_, options.elide, options.guru)
     run = Inference(scope)
     _check_declarations(run)
     places = Places(files or Files(), options.skip_bad_variables)
@@ -103,7 +104,7 @@ def check(
     # what is no array is not changed in a loop over it
     misused = {_place(mistake) for mistake in found if isinstance(mistake, mistakes.InconsistentArity)}
     found += [mistake for mistake in check_iteration(result) if _place(mistake) not in misused]
-    found = _each_once([*found, *check_halves(result, scope.builtins, options.backend)])
+    found = _each_once([*found, *check_halves(result, known, options.backend)])
     if found:
         raise CompileError(found)
     return CheckResult(result, (*places.warnings, *_warnings(low, live, result)))

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probelang.artifact.code import Type
-from probelang.builtins import Builtin, changes, clock, control, floats, memory, process, stacks, text
+from probelang.builtins import (
+    Builtin,
+    callers,
+    changes,
+    clock,
+    control,
+    floats,
+    memory,
+    process,
+    stacks,
+    text,
+)
 from probelang.library import standard_folder
 
 PAGE = Path(__file__).parent.parent.parent / "docs/functions.md"
@@ -30,6 +41,7 @@ GROUPS = (
     ("Floating point numbers", floats.ROWS),
     ("Strings", text.ROWS),
     ("Stacks and symbols", stacks.ROWS),
+    ("Who called", callers.ROWS),
     ("Control and output", control.ROWS),
 )
 DECLARATION = re.compile(
@@ -47,7 +59,7 @@ class Row:
 def make_page() -> str:
     parts = [HEAD]
     for title, rows in GROUPS:
-        parts.append(table(title, [builtin_row(row) for row in rows]))
+        parts.append(table(title, [builtin_row(row) for row in rows if not row.internal]))
     for path in sorted(Path(str(standard_folder())).rglob("*.probe")):
         rows = list(library_rows(path.read_text()))
         if rows:

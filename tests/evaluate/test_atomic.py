@@ -119,5 +119,5 @@ def test_variables_that_a_handler_takes(body: str, names: list[str]) -> None:
 
 
 def test_both_halves_know_the_same_builtins() -> None:
-    assert {(row.name, len(row.parameters)) for row in ROWS} == set(builtins())
+    assert {(row.name, len(row.parameters)) for row in ROWS if not row.rewritten} == set(builtins())
     assert {row.name for row in ROWS if row.effect} == EFFECTS

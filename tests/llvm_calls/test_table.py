@@ -9,7 +9,7 @@ from probelang.llvm.calls.table import TABLE
 
 
 def test_every_row_of_the_kernel_half_has_a_lowering() -> None:
-    rows = {(row.name, len(row.parameters)) for row in ROWS if row.kernel}
+    rows = {(row.name, len(row.parameters)) for row in ROWS if row.kernel and not row.rewritten}
     assert rows == set(TABLE)
 
 

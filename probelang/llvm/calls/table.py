@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from probelang.llvm.calls import (
     arguments,
+    callers,
     changes,
     clock,
     control,
@@ -28,5 +29,6 @@ TABLE: Mapping[tuple[str, int], Lowering] = {
     **floats.LOWERINGS,
     **text.LOWERINGS,
     **stacks.LOWERINGS,
+    **callers.LOWERINGS,
     **control.LOWERINGS,
 }

@@ -25,6 +25,7 @@ Builtin: TypeAlias = Callable[..., "Value | None"]
 def builtins() -> Mapping[tuple[str, int], Builtin]:
     """By name and number of arguments."""
     from probelang.runtime.evaluate.calls import (
+        callers,
         changes,
         clock,
         control,
@@ -43,6 +44,7 @@ def builtins() -> Mapping[tuple[str, int], Builtin]:
         **floats.BUILTINS,
         **text.BUILTINS,
         **stacks.BUILTINS,
+        **callers.BUILTINS,
         **control.BUILTINS,
     }
 
