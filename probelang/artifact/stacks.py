@@ -36,7 +36,7 @@ STACK_BYTES = STACK_HEADER.size + 8 * MOST_FRAMES
 
 UNWIND_ROW = struct.Struct("<IhbB")
 """From offset `pc` of the file on: frame address, in units of 8 bytes; where rbp is saved, in units of 8 bytes from the CFA (0:
-unchanged; 127: lost); kind. Rows ascend by pc."""
+unchanged; 127: lost); kind. Rows ascend by pc; the first of a file is at 0 and the last of ROW_UNKNOWN, so every offset has one."""
 RBP_SAME, RBP_LOST = 0, 127
 ROW_END = 0
 """The outermost frame: nothing called it."""
@@ -49,7 +49,8 @@ ROW_PLT = 3
 ROW_SIGNAL = 4
 """A signal handler returns here: rip, rsp and rbp lie in the ucontext at rsp (rt_sigframe)."""
 ROW_AT_RBP = 5
-"""CFA = the word at rbp + 8 * offset."""
+"""CFA = the word at rbp + 8 * offset, as in functions that align their stack by hand. The distance to the CFA is not known then: rbp is
+saved where it points to, unless it is lost."""
 ROW_AT_RSP = 6
 """CFA = the word at rsp + 8 * offset, plus 8."""
 ROW_UNKNOWN = 7
