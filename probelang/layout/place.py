@@ -44,8 +44,12 @@ from probelang.options import Options
 
 F_NO_PREALLOC = 1
 PREALLOCATED_BYTES = 1 << 20  # larger hash maps get their elements one by one
-WORDS = ("state", "lost", "skipped", "errors", "cut", "cut_at", "speculations")
+WORDS = (
+    "state", "lost", "skipped", "errors", "cut", "cut_at", "speculations",
+    "code_files_next", "cut_stacks", "lost_stacks", "lost_callers",
+)  # fmt: skip
 CACHE_LINE = 64
+WORDS_END = -(-8 * len(WORDS) // CACHE_LINE) * CACHE_LINE
 MAX_LEVELS = 8  # BPF functions in a chain of calls, the handler included
 
 
@@ -129,7 +133,7 @@ def place_variables(
     storages: list[Storage] = []
     maps: list[MapSpec] = []
     sequences: list[tuple[int, int]] = []
-    end = CACHE_LINE
+    end = WORDS_END
     for number, variable in enumerate(program.variables):
         stats = (
             stat_layout(variable, orders.get(number, frozenset())) if variable.value is Type.STATS else None
