@@ -1,4 +1,4 @@
-"""Files of what can be found out again: indexes, decompressed sections, answers to look-ups.
+"""Files of what can be found out again: indexes, decompressed sections, answers to look-ups, unwind rows.
 
     path = cache_path("section-1-", key)      ->  "/home/u/.cache/probelang/section-1-4f01..."
     temporary = new_file(path)                ->  written, then renamed to `path`: several runs may do that at once
@@ -18,7 +18,7 @@ from contextlib import suppress
 from probelang.dwarf.image import Image, build_id
 
 MOST_BYTES = 2 << 30
-INDEX, SECTION, ANSWERS = "places-", "section-", "answers-"
+INDEX, SECTION, ANSWERS, ROWS = "places-", "section-", "answers-", "rows-"
 _STALE_S = 24 * 3600
 _LONGEST_ID = 64
 
@@ -120,6 +120,6 @@ def _known(folder: str) -> Iterator[tuple[float, int, str]]:
     """Time of the last use, size and path of each."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith((INDEX, SECTION, ANSWERS)) and entry.is_file(follow_symlinks=False):
+            if entry.name.startswith((INDEX, SECTION, ANSWERS, ROWS)) and entry.is_file(follow_symlinks=False):
                 state = entry.stat(follow_symlinks=False)
                 yield state.st_mtime, state.st_size, entry.path

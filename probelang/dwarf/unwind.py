@@ -11,15 +11,22 @@ Sources: DWARF 5, section 6.4; LSB Core 10.6.
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from probelang.dwarf.image import Image
+from probelang.dwarf.frameentries import Table, eh_frame
+from probelang.dwarf.image import Image, build_id, parse_image, read_image
+from probelang.dwarf.unwindcode import FARTHEST, PC_BITS, UNKNOWN
+from probelang.dwarf.unwindentries import Function, read_functions
+from probelang.dwarf.unwindframes import is_framed
 
 
 @dataclass(frozen=True, slots=True)
 class UnwindTable:
-    """`rows`: UNWIND_ROWs (artifact/stacks.py) by offset in the file; empty where the file has none. `framed`: every function keeps a frame
-    pointer, so that at a return address the caller's frame is at rbp, whatever the row."""
+    """`rows`: UNWIND_ROWs (artifact/stacks.py) by offset in the file; empty where the file has none. `framed`: every function that has
+    rows keeps a frame pointer, so that at a return address the caller's frame is at rbp, whatever the row; 0 in rbp is the outermost."""
 
     rows: bytes
     framed: bool
@@ -27,14 +34,85 @@ class UnwindTable:
 
 def unwind_table(image: Image) -> UnwindTable:
     """Raises BinaryError."""
-    return UnwindTable(b"", False)
+    table = eh_frame(image)
+    functions = [] if table is None else sorted(read_functions(table, image.segments), key=_low)
+    functions += _without(functions, _of_debug_frames(image))
+    functions.sort(key=_low)
+    rows = _joined(functions)
+    return UnwindTable(rows.tobytes(), is_framed(image.data, rows, functions))
 
 
 def unwind_table_of_memory(data: bytes, name: str = "[vdso]") -> UnwindTable:
     """Of an ELF file that lies in memory only. Raises BinaryError."""
-    return UnwindTable(b"", False)
+    return unwind_table(parse_image(name, data))
 
 
 def cached_unwind_table(file: str | Image) -> UnwindTable:
     """`file`: a path, or what was read there. Raises BinaryError."""
-    return UnwindTable(b"", False)
+    from probelang.dwarf.unwindcache import keep_rows, kept_rows_path, open_rows
+
+    image = read_image(file) if isinstance(file, str) else file
+    path = kept_rows_path(image)
+    kept = None if path is None else open_rows(path)
+    if kept is not None:
+        return UnwindTable(*kept)
+    table = unwind_table(image)
+    if path is not None:
+        keep_rows(path, table.rows, table.framed)
+    return table
+
+
+def _low(function: Function) -> int:
+    return function[0]
+
+
+def _of_debug_frames(image: Image) -> Iterator[Function]:
+    """Of `.debug_frame`, in the file and its debug files: the functions that were compiled without tables for exceptions."""
+    for file in (image, *_separate(image)):
+        if file.section(".debug_frame") or file.section(".zdebug_frame"):
+            from probelang.dwarf.compression import Budget, open_section  # few files have one
+
+            section = open_section(file, ".debug_frame", Budget())
+            if section is not None and section.size:
+                table = Table(section.path, section.name, section.data, 0, section.size, 0, False)
+                yield from read_functions(table, image.segments)
+
+
+def _separate(image: Image) -> Iterator[Image]:
+    from probelang.dwarf.separate import separate_files
+
+    if not image.path.startswith("["):
+        yield from separate_files(image, build_id(image))
+
+
+def _without(known: list[Function], more: Iterable[Function]) -> list[Function]:
+    """Those of `more` that begin in none of the `known`."""
+    found: list[Function] = []
+    for function in more:
+        index = bisect_right(known, function[0], key=_low) - 1
+        if index < 0 or known[index][1] <= function[0]:
+            found.append(function)
+    return found
+
+
+def _joined(functions: list[Function]) -> array[int]:
+    """Rows with their pc; equal neighbours are one, and between functions nothing is known."""
+    joined = array("Q")
+    if not functions:
+        return joined
+    joined.append(UNKNOWN)
+    end = 0
+    for number, (low, high, rows) in enumerate(functions, 1):
+        if number < len(functions):
+            high = min(high, functions[number][0])
+        if low >= high:
+            continue  # of two for the same code the last one holds
+        if low > end and joined[-1] >> PC_BITS != UNKNOWN >> PC_BITS:
+            joined.append(end | UNKNOWN)
+        if joined[-1] >> PC_BITS == rows[0] >> PC_BITS:
+            rows = rows[1:]
+        joined.extend([low + row for row in rows if row & FARTHEST < high - low])
+        end = high
+    if joined[-1] >> PC_BITS != UNKNOWN >> PC_BITS:
+        joined.append(end | UNKNOWN)
+    return joined
