@@ -21,7 +21,7 @@ from typing import cast
 from probelang.runtime import bpf, exits, perf
 from probelang.runtime.kernelbtf import UnknownKernelFact, cache_folder, kernel_facts, write_cache
 
-_REVISION = 4  # of the questions: another number makes old answers void
+_REVISION = 6  # of the questions: another number makes old answers void
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,28 @@ def _ask_ring_buffer() -> None:
 def _ask_atomics() -> None:
     start = _op(0x7A, 10, 0, -8, 0) + _move(0, 0) + _move(1, 1)
     fetch_add, compare_exchange = _op(0xDB, 10, 1, -8, 0x01), _op(0xDB, 10, 1, -8, 0xF1)
+def _ask_find_vma() -> None:
+    from probelang.artifact.btf import STATIC, BtfWriter
+
+    btf = BtfWriter()
+    number, pointer = btf.integer("long", 8, signed=True), btf.pointer(0)
+    plain = btf.prototype([("context", pointer)], number)
+    called = btf.prototype([(name, pointer) for name in ("task", "area", "context")], number)
+    main, each = btf.function("ask", plain, STATIC), btf.function("each", called, STATIC)
+    btf_fd = bpf.load_btf(btf.finish())
+    try:
+        body = (
+            _call(158) + _op(0xBF, 1, 0) + _move(2, 0)
+            + _op(0x18, 3, bpf.PSEUDO_FUNC, 0, 8) + _op(0)
+            + _stack(4, -8) + _op(0x7A, 10, 0, -8, 0) + _move(5, 0) + _call(180)
+        )  # fmt: skip
+        rows = struct.pack("<IIII", 0, main, len(body + _END) // 8, each)
+        code = body + _END + _END
+        os.close(bpf.load_program("ask", bpf.PROG_KPROBE, code, btf_fd=btf_fd, functions=rows))
+    finally:
+        os.close(btf_fd)
+
+
     _loads(start + fetch_add + compare_exchange)
 
 
@@ -201,6 +223,7 @@ FEATURES: Mapping[str, Feature] = {
         "6.10", "short waits for string variables",
         lambda: _ask_pair("bpf_preempt_disable", "bpf_preempt_enable"),
     ),
+    "find_vma": Feature("5.17", "callers in other files, where there is no iterator", _ask_find_vma),
     "ring_buffer": Feature("5.8", "records in order from all CPUs", _ask_ring_buffer, needed=True),
     "atomics": Feature("5.12", "exact counting", _ask_atomics, needed=True),
     "iter_task": Feature("5.8", "begin probes of processes that live already", _ask_iter_task),

@@ -23,9 +23,6 @@ from probelang.diag import Diagnostic
 from probelang.options import Backend
 from probelang.source import Span
 
-# only the runtime has symbols: a process probe sends the address with what it prints
-_ONLY_PRINTED = ("usymname", "usymdata")
-
 
 @dataclass(frozen=True, slots=True)
 class _Find:
@@ -69,18 +66,12 @@ def check_halves(
 def _summarise(nodes: tuple[Node, ...], builtins: Mapping[tuple[str, int], Builtin]) -> _Summary:
     finds: list[_Find] = []
     calls: list[code.Invoke] = []
-    printed: set[int] = set()
     for node in (inner for root in nodes for inner in inside(root)):
         match node:
             case code.Invoke():
                 calls.append(node)
-            case code.Print():
-                printed.update(id(argument) for argument in node.arguments)
             case code.Format() if _prints_only(node):
                 finds.append(_Find(node, node.at, node.at))
-            case code.Call(name=name) if name in _ONLY_PRINTED:
-                if id(node) not in printed:
-                    finds.append(_Find(node, node.at, node.at))
             case code.Call():
                 row = builtins.get((node.name, len(node.arguments)))
                 if row is not None and (row.process_only or not row.kernel):
@@ -133,8 +124,6 @@ def _judge(
     span: Span = program.spans[find.at]
     inner = None if find.origin == find.at else program.spans[find.origin]
     match find.node:
-        case code.Call(name=name) if name in _ONLY_PRINTED:
-            return mistakes.SymbolAsText(span=span, name=name) if in_kernel else None
         case code.Format() if in_kernel:
             floats = [piece.kind for piece in find.node.pieces if piece.kind in FLOATS]
             if floats:

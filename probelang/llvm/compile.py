@@ -29,6 +29,7 @@ KINDS: dict[EntryKind, ProgramKind] = {
 NEEDED = {
     "iterators": ("a loop, or work on the characters of a string,", "6.4"),
     "for_each": ("foreach", "5.13"),
+    "task_vma_iterator": ("finding out whose code an address is", "5.17 (or, so that it never fails, 6.7)"),
     "task_pt_regs": ("a register read at a system call or sample", "5.15"),
 }
 CHANGES = {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from probelang.artifact.manifest import Constant, MapSpec, Record
 from probelang.artifact.object import FunctionInfo, ParameterKind
+from probelang.artifact.stacks import STACK_BYTES
 from probelang.diag import Diagnostic, InternalError
 from probelang.layout.program import Program
 from probelang.llvm.builder import Builder, Pointer, Value
@@ -28,6 +29,9 @@ MESSAGE_SIZE = (
 )
 MESSAGE_TEXT = 16
 TARGETS = 1 << 16  # processes below -x or -c at a time
+CODE_FILES, STACKS = 1 << 13, 1 << 14  # entries
+CODE_FILE_BYTES = 32
+F_NO_PREALLOC, F_MMAPABLE = 1, 1 << 10
 # these stand in the text until the numbers are known
 FRAME_SIZE = Value("FRAME_SIZE_BYTES")
 MESSAGE_COUNT = Value("MESSAGE_COUNT")
@@ -77,6 +81,9 @@ class Module:
         self.uses_frames = False
         self.features: dict[str, Span | None] = {}
         self.span: Span | None = None  # of the code that is being written
+        self.uses_code_files = False
+        self.uses_unwind_rows = False
+        self.uses_stacks = False
         self.diagnostics: list[Diagnostic] = []
         self.code_files: list[str] = []
         self.words = dict(program.words)
@@ -163,7 +170,18 @@ class Module:
         """All maps of the object; only now is it known how large a frame is."""
         targets = MapSpec("targets", "hash", 4, 1, TARGETS)
         frames = (MapSpec("frames", "array", 4, self.frame_size(), 0),) if self.uses_frames else ()
-        return (*self.program.maps, *frames, targets)
+        return (*self.program.maps, *frames, targets, *self.code_maps())
+
+    def code_maps(self) -> tuple[MapSpec, ...]:
+        """What is known of files of code, and stacks. The size of `unwind_rows` is the runtime's choice."""
+        found: list[MapSpec] = []
+        if self.uses_code_files:
+            found.append(MapSpec("code_files", "hash", 8, CODE_FILE_BYTES, CODE_FILES, F_NO_PREALLOC))
+        if self.uses_unwind_rows:
+            found.append(MapSpec("unwind_rows", "array", 4, 0, 1, F_MMAPABLE))
+        if self.uses_stacks:
+            found.append(MapSpec("stacks", "hash", 8, STACK_BYTES, STACKS, F_NO_PREALLOC))
+        return tuple(found)
 
     def frame_size(self) -> int:
         return (self.frame_end + 63) // 64 * 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from probelang.artifact.code import Call
-from probelang.diag.kernel import SymbolAsText
+from probelang.artifact.stacks import DATA_TOKEN, NAME_TOKEN
 from probelang.llvm.builder import Operand, Value
 from probelang.llvm.calls.identity import pid
 from probelang.llvm.calls.lowering import Lowering, Result, Values, number, text
@@ -14,6 +14,7 @@ from probelang.llvm.frame import TEXT_HEADER
 from probelang.llvm.helper_ids import TASK_BTF
 from probelang.llvm.prints import send_call
 from probelang.llvm.text import stack
+from probelang.llvm.unwind.tokens import name_token
 from probelang.llvm.values import Buffer, StrVal
 
 GET_TASK_STACK = 141
@@ -81,11 +82,13 @@ def process(e: Emitter, call: Call) -> Value:
     return found
 
 
-def symbol(e: Emitter, values: Values, call: Call) -> Result:
-    """Printing takes another way (`probelang.llvm.prints`): only the runtime has symbols."""
-    span = e.module.program.source.spans[call.at]
-    e.module.diagnostics.append(SymbolAsText(span=span, name=call.name))
-    return e.literal(b"")
+def symbol(kind: bytes) -> Lowering:
+    """Only the runtime has names."""
+
+    def lower(e: Emitter, values: Values, call: Call) -> Result:
+        return name_token(e, kind, number(values, 0))
+
+    return lower
 
 
 LOWERINGS: Mapping[tuple[str, int], Lowering] = {
@@ -95,6 +98,7 @@ LOWERINGS: Mapping[tuple[str, int], Lowering] = {
     ("print_ustack", 1): print_stack,
     ("print_ubacktrace", 0): print_backtrace,
     ("print_ubacktrace_brief", 0): print_backtrace,
-    ("usymname", 1): symbol,
-    ("usymdata", 1): symbol,
+    ("usymname", 1): symbol(NAME_TOKEN),
+    ("usymdata", 1): symbol(DATA_TOKEN),
+    ("caller", 1): symbol(NAME_TOKEN),
 }
