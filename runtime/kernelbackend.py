@@ -10,6 +10,7 @@ import contextlib
 import os
 import select
 import time
+from typing import TYPE_CHECKING
 
 from probelang.artifact.manifest import STATE_RUNNING, STATE_STOPPING, Manifest
 from probelang.diag import CompileError
@@ -28,10 +29,18 @@ from probelang.runtime.targets import fill_targets, may_hit_itself, names_proces
 from probelang.runtime.timezone import west_of_utc_s, zone_name_bytes
 from probelang.runtime.userhalf import UserHalf
 
+if TYPE_CHECKING:
+    from probelang.runtime.stacks.kernel import KernelCode
+
 _BUSY_READS = 8  # of the ring buffer before timers and signals are looked at again
+_CODE_MAPS = ("code_files", "unwind_rows", "stacks")
+_CODE_CONSTANTS = ("inode:", "exe_inode:")
 _LOSSES = (
     ("lost", "%d records were lost: the buffer was full (larger with -s)"),
     ("skipped", "%d hits were skipped: no scratch memory was free"),
+    ("lost_callers", "lost caller checks: %d hits were left out, as their caller could not be found out"),
+    ("lost_stacks", "%d stacks were lost: too many different ones"),
+    ("cut_stacks", "%d stacks were cut short: they go on through code that could not be followed"),
 )
 
 
@@ -44,18 +53,25 @@ class KernelBackend:
         _check_namespace(manifest, options)
         self._around = around
         self._resources = contextlib.ExitStack()
-        self._loaded = self._resources.enter_context(
-            load_object(
-                object_bytes,
-                manifest,
-                features=options.features,
-                values=_run_values(around),
-                ring_bytes=options.ring_bytes,
-            )
-        )
+        self._code = _kernel_code(around)
+        if self._code is not None:
+            self._resources.callback(self._code.close)
         self._attachments = Attachments()
         self.is_behind = False
         try:
+            self._loaded = self._resources.enter_context(
+                load_object(
+                    object_bytes,
+                    manifest,
+                    features=options.features,
+                    values=_run_values(around) | (self._code.values() if self._code else {}),
+                    ring_bytes=options.ring_bytes,
+                    value_sizes=self._code.value_sizes() if self._code else None,
+                )
+            )
+            if self._code is not None:
+                self._code.fill(self._loaded)
+                around.services.symbols.use(self._code)
             self._maps = MapStore(manifest, self._loaded)
             self._resources.callback(self._maps.close)
             self._maps.set_initial_values()
@@ -120,6 +136,8 @@ class KernelBackend:
             self._poll.poll(timeout_ms)
             self._around.signals.drain()
         self.is_behind = all(self._read_records() for _ in range(_BUSY_READS))
+        if self._code is not None:
+            self._code.work()
 
     def _read_records(self) -> bool:
         """Whether there were any."""
@@ -167,10 +185,23 @@ class KernelBackend:
 
     def losses(self) -> list[str]:
         found = [text % self._word(word) for word, text in _LOSSES if self._word(word)]
+        if self._code is not None:
+            found += self._code.losses()
         missed = self._loaded.runs_left_out()
         if missed:
             found.append(f"up to {missed} events of processes or system calls were missed by the kernel")
         return found
+
+
+def _kernel_code(around: Surroundings) -> KernelCode | None:
+    """None where programs do not ask whose code an address is."""
+    if not any(n in _CODE_MAPS for n in (m.name for m in around.manifest.maps)) and not any(
+        c.name.startswith(_CODE_CONSTANTS) for c in around.manifest.constants
+    ):
+        return None
+    from probelang.runtime.stacks.kernel import KernelCode
+
+    return KernelCode(around.manifest, around.options)
 
 
 def _check_features(manifest: Manifest, options: RunOptions) -> None:

@@ -13,7 +13,7 @@ import mmap
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -101,15 +101,16 @@ def load_object(
     features: frozenset[str],
     values: Mapping[str, int] | None = None,
     ring_bytes: int = DEFAULT_RING_BYTES,
+    value_sizes: Mapping[str, int] | None = None,
 ) -> Loaded:
-    """`manifest` None: the object's own. `values`: constants other than kernel BTF's by name, missing ones are 0.
-    Raises CompileError, and NotAnObject where the data is none."""
+    """`manifest` None: the object's own. `values`: constants other than kernel BTF's by name, missing ones are 0. `value_sizes`: of maps
+    whose size the manifest leaves open, in bytes. Raises CompileError, and NotAnObject where the data is none."""
     elf, own = read_object(data)
     manifest = manifest or own
     loaded = Loaded(manifest, features, {}, {})
     try:
         told = {"run:group_dead": int(exits.FEATURE in features)}
-        _make_maps(loaded, elf, told | dict(values or {}), ring_bytes)
+        _make_maps(loaded, elf, told | dict(values or {}), ring_bytes, value_sizes or {})
         _load_programs(loaded, elf, bool((values or {}).get("run:target")))
     except OSError as error:
         loaded.close()
@@ -179,7 +180,9 @@ def make_map(spec: MapSpec, ring_bytes: int = DEFAULT_RING_BYTES) -> int:
             os.close(inner_fd)
 
 
-def _make_maps(loaded: Loaded, elf: ElfObject, values: Mapping[str, int], ring_bytes: int) -> None:
+def _make_maps(
+    loaded: Loaded, elf: ElfObject, values: Mapping[str, int], ring_bytes: int, value_sizes: Mapping[str, int]
+) -> None:
     for section in elf.sections:
         if section.name.startswith(_DATA_PREFIXES) and section.size:
             content = bytearray(section.size) if section.type == SHT_NOBITS else bytearray(section.data)
@@ -188,7 +191,8 @@ def _make_maps(loaded: Loaded, elf: ElfObject, values: Mapping[str, int], ring_b
             loaded.maps[section.name] = _data_map(section.name, bytes(content))
     for spec in loaded.manifest.maps:
         if spec.name not in loaded.maps and not spec.name.startswith(_DATA_PREFIXES):
-            loaded.maps[spec.name] = Map(make_map(spec, ring_bytes), spec)
+            chosen = replace(spec, value_size=value_sizes.get(spec.name, spec.value_size))
+            loaded.maps[spec.name] = Map(make_map(chosen, ring_bytes), chosen)
 
 
 def _data_map(name: str, content: bytes) -> Map:

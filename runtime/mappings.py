@@ -32,9 +32,14 @@ def read_mappings(pid: int) -> list[Mapping]:
     """Ascending; empty of a process that has ended."""
     try:
         with open(f"/proc/{pid}/maps", "rb") as f:
-            return [_mapping(line) for line in f.read().splitlines()]
+            return mappings_in(f.read())
     except OSError:
         return []
+
+
+def mappings_in(text: bytes) -> list[Mapping]:
+    """Of the text of /proc/PID/maps."""
+    return [_mapping(line) for line in text.splitlines()]
 
 
 def _mapping(line: bytes) -> Mapping:

@@ -118,6 +118,8 @@ def call_of(name: str, services: SessionServices, sink: Sink) -> Callable[[tuple
             return lambda fields: speculations.commit(_long(fields[0]))
         case "discard":
             return lambda fields: speculations.discard(_long(fields[0]))
+        case "code_file":
+            return lambda fields: services.symbols.met_file([_long(field) for field in fields])
         case "print_ustack" | "print_ubacktrace":
             return lambda fields: sink.print(
                 stack_lines(services.symbols, _text(fields[0]), _long(fields[1]))

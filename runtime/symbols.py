@@ -16,7 +16,10 @@ import sys
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from probelang.runtime.filesymbols import FileSymbols
+    from probelang.runtime.stacks.kernel import KernelCode
 
 _SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"
 
@@ -56,6 +59,16 @@ class Symbols:
         self._caches: dict[int, _SymbolCache] = {}
         self._files: FileSymbols | None = None
         self._known: dict[tuple[int, int], tuple[bytes, int, bytes]] = {}
+        self._code: KernelCode | None = None
+
+    def use(self, code: KernelCode) -> None:
+        """Programs in the kernel tell files of code apart: what they are called."""
+        self._code = code
+
+    def met_file(self, fields: Sequence[int]) -> None:
+        """A program has met a file that it did not know."""
+        if self._code is not None:
+            self._code.met(fields)
 
     @property
     def has_bcc(self) -> bool:

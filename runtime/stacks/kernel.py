@@ -1,0 +1,217 @@
+"""What programs in the kernel need to know of files of code, and what they tell of files that they meet.
+
+    code = KernelCode(manifest, options)            before the object is loaded
+    load_object(..., values=code.values(), value_sizes=code.value_sizes())
+    code.fill(loaded)                               before programs run: `code_files`, `unwind_rows`
+    code.met((number, inode, ...))                  a record: a program has met a file that it did not know
+    code.work()                                     now and then: rows that are ready go into the map
+
+Nothing of it is imported by a script that asks neither for callers nor for stacks.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Sequence
+from contextlib import suppress
+
+from probelang.artifact.manifest import Manifest
+from probelang.artifact.points import FunctionPoint
+from probelang.artifact.stacks import UNWIND_ROW
+from probelang.diag import CompileError
+from probelang.diag.runtime import RunFailed
+from probelang.runtime import bpf
+from probelang.runtime.kernelbtf import UnknownKernelFact
+from probelang.runtime.load import Loaded
+from probelang.runtime.mappings import read_mappings
+from probelang.runtime.runoptions import RunOptions
+from probelang.runtime.stacks.codefiles import VDSO_KEY, CodeFile, CodeFiles, hold_mapping
+from probelang.runtime.stacks.held import hold
+from probelang.runtime.stacks.inodes import InodeReader
+from probelang.runtime.stacks.libraries import mapped_with, needed_files
+from probelang.runtime.stacks.rows import RowMap, rows_for
+from probelang.runtime.stacks.tables import Table, TableMaker
+from probelang.runtime.targets import descendants
+
+FILES_MAP, ROWS_MAP, STACKS_MAP = "code_files", "unwind_rows", "stacks"
+MASK, MAPPED_INODE, OPENED_INODE = "run:unwind_mask", "inode:", "exe_inode:"
+_VALUE = struct.Struct("<IIIIQQ")
+_HAS_ROWS, _FRAMED = 1, 2
+_FILE_BYTES_A_ROW = 64
+_DEVICE_BITS = 20  # of the minor number in the kernel's dev_t
+
+
+class KernelCode:
+    """Raises CompileError where this kernel has no way to tell files apart."""
+
+    def __init__(self, manifest: Manifest, options: RunOptions) -> None:
+        self._manifest = manifest
+        self._maps = {spec.name for spec in manifest.maps}
+        self.files = CodeFiles(manifest.code_files)
+        self._constants: dict[str, int] = {}
+        self._files_fd = -1
+        self._tables = TableMaker()
+        self._rows: RowMap | None = None
+        self._is_full = False
+        self._ready: list[tuple[CodeFile, Table]] = []
+        try:
+            with InodeReader(options.features) as reader:
+                self._learn(reader, _living(options))
+        except (OSError, UnknownKernelFact) as error:
+            self.close()
+            raise CompileError([_refusal(error)]) from None
+        if ROWS_MAP in self._maps:
+            self._make_first_tables()
+
+    def _learn(self, reader: InodeReader, pids: Sequence[int]) -> None:
+        if ROWS_MAP in self._maps:
+            self._add_needed()
+            self._add_mapped(pids)
+        for file in self.files.all():
+            if file.held is not None:
+                self.files.note_inode(file, reader.at(file.held.address))
+        for constant in self._manifest.constants:
+            kind, _, path = constant.name.partition(":")
+            if constant.name.startswith((MAPPED_INODE, OPENED_INODE)):
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                try:
+                    read = reader.mapped if kind == "inode" else reader.opened
+                    self._constants[constant.name] = read(fd)
+                finally:
+                    os.close(fd)
+
+    # --------------------------------------------------------------------------------------- what is known
+
+    def _probed(self) -> list[str]:
+        points = [p.point for p in self._manifest.probes]
+        paths = [p.binary.path for p in points if isinstance(p, FunctionPoint)]
+        return list(dict.fromkeys([*paths, *self._manifest.code_files]))
+
+    def _add_needed(self) -> None:
+        """The probed files and their libraries."""
+        for probed in self._probed():
+            for path in needed_files(probed):
+                self._add(path)
+        self._first = len(self.files.all())
+
+    def _add(self, path: str) -> None:
+        if self.files.at_path(path) is None:
+            held = hold(path)
+            if held is not None and self.files.with_identity(held.identity[:2]) is None:
+                self.files.add(path, held)
+            elif held is not None:
+                held.close()
+
+    def _add_mapped(self, pids: Sequence[int]) -> None:
+        """What else processes have beside a probed file: its rows are made while the session runs."""
+        for pid, mapping in mapped_with(self._probed(), pids):
+            self.files.of_mapping(pid, mapping)
+
+    def _make_first_tables(self) -> None:
+        known = self.files.all()
+        now, later = known[: self._first], known[self._first :]
+        self._ready = [(file, self._tables.make(file)) for file in now]
+        for file in later:
+            self._tables.ask(file)
+        count = sum(len(table.rows) for _, table in self._ready) // UNWIND_ROW.size
+        # of the others only the size of the file is known: a row is made of about as many bytes of it
+        size = sum(file.held.identity[2] for file in later if file.held is not None)
+        self._rows = RowMap(rows_for(count + size // _FILE_BYTES_A_ROW))
+
+    def values(self) -> dict[str, int]:
+        """Constants of the object."""
+        mask = {} if self._rows is None else {MASK: self._rows.capacity - 1}
+        return mask | self._constants
+
+    def value_sizes(self) -> dict[str, int]:
+        """Of maps, in bytes."""
+        return {} if self._rows is None else {ROWS_MAP: self._rows.size_bytes}
+
+    def fill(self, loaded: Loaded) -> None:
+        """Raises OSError."""
+        if FILES_MAP in loaded.maps:
+            self._files_fd = loaded.maps[FILES_MAP].fd
+            if self._rows is not None:
+                self._rows.open(loaded.maps[ROWS_MAP].fd)
+            tables = {id(file): table for file, table in self._ready}
+            for file in self.files.all():
+                self._tell(file, tables.get(id(file)))
+            loaded.set_word("code_files_next", self.files.seal())
+            self._ready = []
+
+    def _tell(self, file: CodeFile, table: Table | None) -> None:
+        """Programs know the file from here on, and its rows."""
+        key = VDSO_KEY if file.is_vdso else file.inode
+        if not key or self._files_fd < 0:
+            return
+        flags = first = count = 0
+        if table is not None and table.rows and self._rows is not None:
+            place = self._rows.add(table.rows)
+            if place is None:
+                self._is_full = True
+            else:
+                flags, first = _HAS_ROWS | (_FRAMED if table.framed else 0), place
+                count = len(table.rows) // UNWIND_ROW.size
+        with suppress(OSError):  # the map is full
+            value = _VALUE.pack(file.number, flags, first, count, 0, 0)
+            bpf.update(self._files_fd, struct.pack("<Q", key), value)
+
+    # ------------------------------------------------------------------------------------------- what is met
+
+    def met(self, fields: Sequence[int]) -> None:
+        """A program has met a file: its number, pointer to the inode, inode, device, and where a process has mapped it."""
+        number, inode, identity, device, start, _, pid = (f & (1 << 64) - 1 for f in fields)
+        file = self.files.numbered(number)
+        if file is not None:
+            return
+        file = self._find(number, inode, (device, identity), start, pid)
+        if self._rows is not None and file.held is not None:
+            self._tables.ask(file)
+
+    def _find(self, number: int, inode: int, identity: tuple[int, int], start: int, pid: int) -> CodeFile:
+        """Where the process has it; of one that has ended by now, what is known under the same numbers."""
+        device = os.makedev(identity[0] >> _DEVICE_BITS, identity[0] & (1 << _DEVICE_BITS) - 1)
+        for mapping in read_mappings(pid):
+            if mapping.start <= start < mapping.end and mapping.path.startswith("/"):
+                held = hold_mapping(pid, mapping)
+                return self.files.add(mapping.path.removesuffix(" (deleted)"), held, inode, number)
+        known = self.files.with_identity((device, identity[1]))
+        if known is not None:
+            return self.files.add(known.shown, known.held, inode, number)
+        return self.files.add(f"[inode {identity[1]}]", None, inode, number)
+
+    def work(self) -> None:
+        """Takes over tables that are ready. Does not wait."""
+        for file, table in self._tables.ready():
+            self._tell(file, table)
+
+    def settle(self) -> None:
+        """Waits for the tables that were asked for."""
+        self._tables.wait()
+        self.work()
+
+    def losses(self) -> list[str]:
+        if self._is_full:
+            return ["stacks through some files were cut short: there was no room for all unwind rows"]
+        return []
+
+    def close(self) -> None:
+        self._tables.close()
+        if self._rows is not None:
+            self._rows.close()
+        self.files.close()
+
+
+def _living(options: RunOptions) -> Sequence[int]:
+    """The processes that live already and may be hit."""
+    if options.command is not None:
+        return ()
+    if options.pid is not None:
+        return sorted(descendants(options.pid))
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _refusal(error: OSError | UnknownKernelFact) -> RunFailed:
+    reason = str(error.strerror).lower() if isinstance(error, OSError) else f"it has no `{error.args[0]}`"
+    return RunFailed(action="learn from the kernel which files have which inodes", reason=reason)
