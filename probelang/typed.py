@@ -16,12 +16,20 @@ from probelang.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """`name` is the probe point as written (alias level), what pn() shows; `span` the probe's declaration."""
+    """`name` is the probe point as written (alias level), what pn() shows; `span` the probe's declaration. `before`: of a return
+    probe whose program runs at the entry of the function too (a session): what it does there. Only where that comes to its end
+    the return is a hit, of which `handler` is the code."""
 
     name: str
     point: Point
     handler: Handler
     span: Span
+    before: Handler | None = None
+
+    @property
+    def handlers(self) -> tuple[Handler, ...]:
+        """All code, in the order in which it runs."""
+        return (self.handler,) if self.before is None else (self.before, self.handler)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,13 +38,16 @@ def attach_sites(
     multi: bool = True,
     perf_link: bool = True,
     semaphores: Sequence[int] = (),
+    session: bool = False,
 ) -> Attachment:
     """Sets a probe at each file offset with its cookie; `pid` 0: in every process. `multi` must be what the program was
     loaded for; otherwise one perf event a site, `perf_link` where it has cookies. `semaphores`: of marks, for each site the file
-    offset of its counter or 0; empty: none has one. Raises OSError."""
+    offset of its counter or 0; empty: none has one. `session`: one program for entries and returns. Raises OSError."""
     if multi:
+        kind = bpf.ATTACH_UPROBE_SESSION if session else bpf.ATTACH_UPROBE_MULTI
+        hooks = is_return and not session
         return Attachment(
-            [bpf.link_uprobe_multi(program_fd, path, offsets, cookies, pid, is_return, semaphores)]
+            [bpf.link_uprobe_multi(program_fd, path, offsets, cookies, pid, hooks, semaphores, kind)]
         )
     attachment = Attachment()
     try:

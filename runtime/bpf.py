@@ -30,7 +30,8 @@ PROG_KPROBE, PROG_TRACEPOINT, PROG_PERF_EVENT, PROG_RAW_TRACEPOINT, PROG_TRACING
     26,
     31,
 )
-ATTACH_TRACE_FENTRY, ATTACH_TRACE_ITER, ATTACH_PERF_EVENT, ATTACH_UPROBE_MULTI = 24, 28, 41, 48
+ATTACH_TRACE_FENTRY, ATTACH_TRACE_ITER, ATTACH_PERF_EVENT = 24, 28, 41
+ATTACH_UPROBE_MULTI, ATTACH_UPROBE_SESSION = 48, 57
 F_SLEEPABLE = 1 << 4
 PSEUDO_MAP_FD, PSEUDO_MAP_VALUE, PSEUDO_FUNC, PSEUDO_CALL, PSEUDO_KFUNC_CALL = 1, 2, 4, 1, 2
 
@@ -319,15 +320,17 @@ def link_uprobe_multi(
     pid: int,
     is_return: bool,
     counters: Sequence[int] = (),
+    kind: int = ATTACH_UPROBE_MULTI,
 ) -> int:
-    """`pid` 0: every process. `counters`: file offsets of 16-bit numbers that the kernel counts up in every process while a site is probed there; 0: none."""
+    """`pid` 0: every process. `counters`: file offsets of 16-bit numbers that the kernel counts up in every process while a site is probed there; 0: none.
+    `kind`: as the program was loaded; of a session both entries and returns."""
     text = Bytes(os.fsencode(path) + b"\0")
     where = Bytes(struct.pack(f"<{len(offsets)}Q", *offsets))
     values = Bytes(struct.pack(f"<{len(cookies)}Q", *cookies))
     references = Bytes(struct.pack(f"<{len(counters)}Q", *counters))
     attributes = struct.pack(
         "<IIIIQQQQIII4x",
-        program_fd, 0, ATTACH_UPROBE_MULTI, 0,
+        program_fd, 0, kind, 0,
         text.address, where.address, references.address if any(counters) else 0, values.address if cookies else 0,
         len(offsets), int(is_return), pid,
     )  # fmt: skip

@@ -79,16 +79,23 @@ def _load(
 # ------------------------------------------------------------------------------------------------- questions
 
 
-def _ask_uprobe_multi() -> None:
-    fd = _load(b"", expected_attach_type=bpf.ATTACH_UPROBE_MULTI)
+def _ask_uprobe_multi(kind: int = bpf.ATTACH_UPROBE_MULTI, body: bytes = b"") -> None:
+    fd = _load(body, expected_attach_type=kind)
     try:
-        os.close(bpf.link_uprobe_multi(fd, "/", (1,), (0,), 0, False))
+        os.close(bpf.link_uprobe_multi(fd, "/", (1,), (0,), 0, False, kind=kind))
     except OSError as error:
         # a folder cannot be probed: EBADF says that the kernel got that far
         if error.errno != errno.EBADF:
             raise
     finally:
         os.close(fd)
+
+
+def _ask_session() -> None:
+    context, again = _op(0xBF, 6, 1), _op(0xBF, 1, 6)
+    is_return, cookie = _kfunc("bpf_session_is_return"), _kfunc("bpf_session_cookie")
+    write = _op(0x7A, 0, 0, 0, 1)  # *(u64 *)cookie = 1
+    _ask_uprobe_multi(bpf.ATTACH_UPROBE_SESSION, context + is_return + again + cookie + write)
 
 
 def _ask_sleepable() -> None:
@@ -208,6 +215,7 @@ def _ask_write_registers() -> None:
 
 FEATURES: Mapping[str, Feature] = {
     "uprobe_multi": Feature("6.6", "one link for all sites of a probe", _ask_uprobe_multi),
+    "session": Feature("6.13", "the kernel keeps what a call was like at its entry until it returns", _ask_session),
     "cookie": Feature("5.15", "a program knows which of its sites was hit", lambda: _loads(_call(174))),
     "perf_link": Feature("5.15", "a cookie at every single probe", _ask_perf_link),
     "sleepable": Feature("6.0", "reads memory of the process that is not resident", _ask_sleepable),

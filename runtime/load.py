@@ -271,7 +271,8 @@ def _load_program(
         kind, attach_type, target = bpf.PROG_TRACING, bpf.ATTACH_TRACE_FENTRY, exits.entered_function()
     else:
         kind = _PROGRAM_TYPES[spec.kind]
-        attach_type = bpf.ATTACH_UPROBE_MULTI if multi else bpf.ATTACH_TRACE_ITER if iterator else 0
+        uprobe = bpf.ATTACH_UPROBE_SESSION if spec.session else bpf.ATTACH_UPROBE_MULTI
+        attach_type = uprobe if multi else bpf.ATTACH_TRACE_ITER if iterator else 0
         target = kernel_facts(["func:bpf_iter_task"])["func:bpf_iter_task"] if iterator else 0
     return bpf.load_program(
         spec.symbol,

@@ -125,7 +125,7 @@ def _attach(
     match program.kind:
         case "uprobe":
             assert isinstance(probe.point, FunctionPoint)
-            attachments.held.append(_attach_function(loaded, fd, probe.point, link, semaphores))
+            attachments.held.append(_attach_function(loaded, fd, program, probe.point, semaphores))
         case "raw_tracepoint" if enters_function(program, loaded.features):
             attachments.held.append(attach_function_entry(fd))
         case "raw_tracepoint":
@@ -141,7 +141,7 @@ def _attach(
 
 
 def _attach_function(
-    loaded: Loaded, fd: int, point: FunctionPoint, link: bool, semaphores: Semaphores
+    loaded: Loaded, fd: int, program: ProgramSpec, point: FunctionPoint, semaphores: Semaphores
 ) -> Attachment:
     sites = point.sites
     counters = semaphores.get(point.binary.path, {})
@@ -153,8 +153,9 @@ def _attach_function(
         point.pid or 0,
         point.is_return,
         multi="uprobe_multi" in loaded.features,
-        perf_link=link,
+        perf_link="perf_link" in loaded.features,
         semaphores=[counters.get(s.offset, 0) for s in sites] if counters else [],
+        session=program.session,
     )
 
 

@@ -114,13 +114,15 @@ ProgramKind = Literal["uprobe", "raw_tracepoint", "perf_event", "iter_task", "ho
 @dataclass(frozen=True, slots=True)
 class ProgramSpec:
     """One BPF program: the function `symbol`, alone in ELF section `section`. `tracepoint`: what a raw_tracepoint
-    attaches to. `host`: run by the runtime itself with BPF_PROG_TEST_RUN (raw tracepoint type)."""
+    attaches to. `host`: run by the runtime itself with BPF_PROG_TEST_RUN (raw tracepoint type). `session`: a uprobe program that
+    runs at the entry of a function and again when that call returns."""
 
     symbol: str
     section: str
     kind: ProgramKind
     sleepable: bool = False
     tracepoint: str = ""
+    session: bool = False
 
 
 FieldKind = Literal["long", "string", "user_symbol", "user_symbol_data", "histogram"]

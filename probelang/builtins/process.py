@@ -102,6 +102,23 @@ REGISTERS: tuple[Builtin, ...] = (
     Builtin("syscall_number", (), L, "What `$syscall` means in a syscall probe.", process_only=True),
     Builtin("syscall_arg", (L,), L, "What `$arg1` to `$arg6` mean in a syscall probe.", process_only=True),
     Builtin("syscall_return", (), L, "What `$return` means in a syscall.return probe.", process_only=True),
+    Builtin(
+        "session_keep",
+        (L,),
+        Type.VOID,
+        "Keeps a number with the call that begins, in the kernel.",
+        process_only=True,
+        effect=True,
+        internal=True,
+    ),
+    Builtin(
+        "session_kept",
+        (),
+        L,
+        "The number that was kept with the call that returns.",
+        process_only=True,
+        internal=True,
+    ),
 )
 
 ROWS: tuple[Builtin, ...] = IDENTITY + PROBE_POINT + REGISTERS

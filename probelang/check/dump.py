@@ -47,12 +47,17 @@ class _Writer:
             yield f"{library}function #{number} {function.name}({parameters}) -> {function.result}{rest}"
             yield from self._statement(function.body, 1)
         for probe in self._program.probes:
-            self._locals = probe.handler.locals
-            yield f"probe {probe.name}{self._list_locals(self._locals)}"
-            for word, condition in (("if", probe.handler.armed), ("when", probe.handler.when)):
-                if condition is not None:
-                    yield f"    {word} {self._condition(condition)}"
-            yield from self._statement(probe.handler.body, 1)
+            if probe.before is not None:
+                yield from self._handler(f"entry of {probe.name}", probe.before)
+            yield from self._handler(f"probe {probe.name}", probe.handler)
+
+    def _handler(self, head: str, handler: code.Handler) -> Iterator[str]:
+        self._locals = handler.locals
+        yield f"{head}{self._list_locals(self._locals)}"
+        for word, condition in (("if", handler.armed), ("when", handler.when)):
+            if condition is not None:
+                yield f"    {word} {self._condition(condition)}"
+        yield from self._statement(handler.body, 1)
 
     def _variable(self, variable: code.Variable) -> str:
         keys = f"[{', '.join(variable.key)}]" if variable.key is not None else ""

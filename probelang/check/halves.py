@@ -56,11 +56,15 @@ def check_halves(
     found: list[Diagnostic] = []
     for probe in program.probes:
         half = _half(probe, backend)
-        for find in _finds(_summarise(roots(probe.handler), builtins), functions):
+        for find in _finds(_summarise(_roots(probe), builtins), functions):
             mistake = _judge(program, probe, find, half, builtins)
             if mistake is not None:
                 found.append(mistake)
     return found
+
+
+def _roots(probe: typed.Probe) -> tuple[Node, ...]:
+    return tuple(node for handler in probe.handlers for node in roots(handler))
 
 
 def _summarise(nodes: tuple[Node, ...], builtins: Mapping[tuple[str, int], Builtin]) -> _Summary:

@@ -33,7 +33,7 @@ def _all_code(program: typed.Program) -> Iterator[Node]:
     for function in program.functions:
         yield from inside(function.body)
     for probe in program.probes:
-        for node in roots(probe.handler):
+        for node in (n for handler in probe.handlers for n in roots(handler)):
             yield from inside(node)
 
 

@@ -33,13 +33,14 @@ from probelang.artifact.points import (
 from probelang.builtins.table import overloads
 from probelang.diag import CompileError, Diagnostic
 from probelang.diag.deferred import kernel as mistakes
+from probelang.layout.callers import decisions
 from probelang.layout.clones import levels_of, make_clones
 from probelang.layout.keys import TASK_COMM, index_uses, key_fields, key_size
 from probelang.layout.needs import BRANCHES_IN_REGISTERS, needs_frame
 from probelang.layout.program import Clone, Entry, EntryKind, KernelProbe, Mailbox, Program, SiteText
 from probelang.layout.stats import stat_layout
 from probelang.layout.usage import Usage, callees, usage
-from probelang.layout.walk import Node, handler_nodes, nodes
+from probelang.layout.walk import Node, nodes, probe_nodes
 from probelang.options import Options
 
 F_NO_PREALLOC = 1
@@ -58,7 +59,7 @@ def lay_out(program: typed.Program, options: Options) -> Program:
     used = usage(program)
     sites, firsts = number_sites(program)
     storages, maps, size, sequences = place_variables(program, options, used, sites)
-    handlers = [list(handler_nodes(p.handler)) for p in program.probes if is_process_point(p.point)]
+    handlers = [list(probe_nodes(p)) for p in program.probes if is_process_point(p.point)]
     clones, called, levels = make_clones(program, storages, options.limits.nesting, handlers)
     check_levels(program, clones, dict(called), levels)
     kernel = tuple(
@@ -87,6 +88,7 @@ def lay_out(program: typed.Program, options: Options) -> Program:
         mailbox=mailbox,
         text_capacity=capacity,
         sequences=sequences,
+        decisions=decisions(program, options),
     )
 
 
@@ -166,7 +168,7 @@ def value_size(kind: Type, options: Options) -> int:
 
 
 def all_code(program: typed.Program) -> list[Node]:
-    code = [node for probe in program.probes for node in handler_nodes(probe.handler)]
+    code = [node for probe in program.probes for node in probe_nodes(probe)]
     return code + [node for function in program.functions for node in nodes(function.body)]
 
 
@@ -216,12 +218,13 @@ def kernel_probe(
     options: Options,
 ) -> KernelProbe:
     probe = program.probes[index]
-    code = list(handler_nodes(probe.handler))
+    code = list(probe_nodes(probe))
     own = callees(code)
     frame = needs_frame(code, storages) or any(f not in called or clones[called[f]].frame for f in own)
     frame = frame or sum(isinstance(n, Call) for n in code) > BRANCHES_IN_REGISTERS
     sleepable = may_be_sleepable(storages, options) and reads_memory(program, code)
-    return KernelProbe(index, entries_of(probe.point, f"probe_{index}", sleepable), frame, first_site)
+    entries = entries_of(probe.point, f"probe_{index}", sleepable, probe.before is not None)
+    return KernelProbe(index, entries, frame, first_site)
 
 
 def unique_sections(kernel: tuple[KernelProbe, ...]) -> tuple[KernelProbe, ...]:
@@ -262,8 +265,8 @@ def reads_memory(program: typed.Program, code: list[Node]) -> bool:
     return False
 
 
-def entries_of(point: Point, symbol: str, sleepable: bool) -> tuple[Entry, ...]:
-    """The BPF programs of a probe."""
+def entries_of(point: Point, symbol: str, sleepable: bool, session: bool) -> tuple[Entry, ...]:
+    """The BPF programs of a probe, in sections named as libbpf wants them."""
 
     def raw(kind: EntryKind, tracepoint: str, leaders: bool | None = None) -> Entry:
         name = f"{symbol}_{kind}"
@@ -271,7 +274,8 @@ def entries_of(point: Point, symbol: str, sleepable: bool) -> tuple[Entry, ...]:
 
     match point:
         case FunctionPoint():
-            return (Entry(symbol, f"uprobe{'.s' if sleepable else ''}/{symbol}", "uprobe", sleepable),)
+            section = f"uprobe{'.session' if session else ''}{'.s' if sleepable else ''}/{symbol}"
+            return (Entry(symbol, section, "uprobe", sleepable, session=session),)
         case ProfilePoint():
             return (Entry(symbol, "perf_event", "profile"),)
         case SyscallPoint():
@@ -296,10 +300,9 @@ def check_levels(
     calls: dict[int, int | None] = dict(called)
     for probe in program.probes:
         if is_process_point(probe.point):
-            handler = probe.handler
-            depth = levels_of((handler.armed, handler.when, handler.body), calls, list(clones), levels)
-            if 1 + depth > MAX_LEVELS:
-                found.append(mistakes.CallsTooDeep(span=program.spans[handler.at]))
+            code = tuple(part for h in probe.handlers for part in (h.armed, h.when, h.body))
+            if 1 + levels_of(code, calls, list(clones), levels) > MAX_LEVELS:
+                found.append(mistakes.CallsTooDeep(span=program.spans[probe.handler.at]))
     if found:
         raise CompileError(found)
 

@@ -22,7 +22,8 @@ EntryKind = Literal["uprobe", "profile", "exec", "fork", "exit", "syscall", "ali
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One BPF program of a probe: what kind of event starts it. `tracepoint`: for raw tracepoints. `leaders`: True: only for
-    thread group leaders (fork, alive) or only when the process ends (exit); False: only for other threads; None: for all."""
+    thread group leaders (fork, alive) or only when the process ends (exit); False: only for other threads; None: for all.
+    `session`: it runs at the entry of a function and at the return."""
 
     symbol: str
     section: str
@@ -31,6 +32,7 @@ class Entry:
     tracepoint: str = ""
     leaders: bool | None = None
 
+    session: bool = False
 
 @dataclass(frozen=True, slots=True)
 class KernelProbe:

@@ -14,7 +14,7 @@ from probelang import typed
 from probelang.artifact.code import Foreach
 from probelang.layout.program import KernelProbe
 from probelang.layout.usage import callees, reachable
-from probelang.layout.walk import Node, handler_nodes, nodes
+from probelang.layout.walk import Node, nodes, probe_nodes
 
 
 def may_sleep(program: typed.Program, kernel: Sequence[KernelProbe]) -> frozenset[int]:
@@ -22,7 +22,7 @@ def may_sleep(program: typed.Program, kernel: Sequence[KernelProbe]) -> frozense
     sleepable: set[int] = set()
     barred: set[int] = set()
     for probe in kernel:
-        code = list(handler_nodes(program.probes[probe.index].handler))
+        code = list(probe_nodes(program.probes[probe.index]))
         called = reachable(program, callees(code))
         all_sleep = all(entry.sleepable for entry in probe.entries)
         (sleepable if all_sleep else barred).update(called)

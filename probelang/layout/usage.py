@@ -20,7 +20,6 @@ from probelang.artifact.code import (
     Extract,
     Foreach,
     ForeachBucket,
-    Handler,
     Histogram,
     Invoke,
     Local,
@@ -29,7 +28,7 @@ from probelang.artifact.code import (
     Try,
 )
 from probelang.artifact.points import TimerPoint, is_process_point
-from probelang.layout.walk import Node, handler_nodes, nodes
+from probelang.layout.walk import Node, nodes, probe_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +65,9 @@ def reachable(program: typed.Program, roots: Iterable[int]) -> list[int]:
     return list(found)
 
 
-def whole_code(program: typed.Program, handler: Handler) -> Iterator[Node]:
-    """The nodes of a handler and of all functions that it can reach."""
-    own = list(handler_nodes(handler))
+def whole_code(program: typed.Program, probe: typed.Probe) -> Iterator[Node]:
+    """The nodes of a probe's handlers and of all functions that they can reach."""
+    own = list(probe_nodes(probe))
     yield from own
     for function in reachable(program, callees(own)):
         yield from nodes(program.functions[function].body)
@@ -126,7 +125,7 @@ def usage(program: typed.Program) -> Usage:
     user: list[Node] = []
     taken: set[int] = set()
     for probe in program.probes:
-        code = list(whole_code(program, probe.handler))
+        code = list(whole_code(program, probe))
         if is_process_point(probe.point):
             kernel += code
             continue

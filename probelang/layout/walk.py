@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TypeAlias, cast, get_args
 
+from probelang import typed
 from probelang.artifact.code import Expr, Handler, Histogram, Stmt
 
 Node: TypeAlias = Expr | Stmt | Histogram
@@ -35,3 +36,8 @@ def nodes(*roots: object) -> Iterator[Node]:
 
 def handler_nodes(handler: Handler) -> Iterator[Node]:
     return nodes(handler.armed, handler.when, handler.body)
+
+
+def probe_nodes(probe: typed.Probe) -> Iterator[Node]:
+    """Of all its handlers."""
+    return (node for handler in probe.handlers for node in handler_nodes(handler))

@@ -105,7 +105,7 @@ def make_manifest(module: Module, constants: int) -> Manifest:
     program, source = module.program, module.program.source
     kernel = {p.index: tuple(e.symbol for e in p.entries) for p in program.kernel}
     programs = [
-        ProgramSpec(e.symbol, e.section, KINDS[e.kind], e.sleepable, e.tracepoint)
+        ProgramSpec(e.symbol, e.section, KINDS[e.kind], e.sleepable, e.tracepoint, e.session)
         for p in program.kernel
         for e in p.entries
     ]

@@ -66,6 +66,11 @@ class Emitter(Control):
             raise InternalError(f"{name} has a result")
         self.put(f"call void @{name}({', '.join(typed(a) for a in arguments)})")
 
+    def kfunc_value(self, name: str, *arguments: Argument) -> Value:
+        """Calls a kfunc that returns a number."""
+        self.module.kfuncs[name] = None
+        return Value(self.assign(f"call i64 @{name}({', '.join(typed(a) for a in arguments)})"))
+
     def routine(
         self,
         name: str,

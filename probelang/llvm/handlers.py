@@ -5,6 +5,11 @@
 A simple handler has no frame: `probe process("x").function("f") { n++ }` is a check of the state and one atomic add.
 A frame is claimed by compare-and-exchange of its busy word, starting at four times the CPU's number, because a handler
 can be preempted by another on the same CPU. When none is free the hit is counted in `skipped`.
+
+A session (a return probe that wants something of the entry, on a kernel that has them) is one program for both:
+
+    i64 probe_0(ctx): RUNNING? -> entry:  wanted? -> frame -> before; 0, the return is hooked, where that came to its end, else 1
+                               -> return: frame -> handler
 """
 
 from __future__ import annotations
@@ -16,9 +21,10 @@ from probelang.artifact.manifest import STATE_RUNNING
 from probelang.artifact.points import FunctionPoint, Point, ProcessPoint, SyscallPoint
 from probelang.layout.program import Entry, KernelProbe
 from probelang.layout.usage import callees
-from probelang.layout.walk import handler_nodes
+from probelang.layout.walk import probe_nodes
 from probelang.llvm import errors, expressions, functions, statements
 from probelang.llvm.builder import Bit, Label, Pointer, Value
+from probelang.llvm.callers.site import SAVED, site_address
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.frame import REGISTERS
 from probelang.llvm.helper_ids import CPU, MAP_LOOKUP, PID_TGID
@@ -50,24 +56,57 @@ def write_program(module: Module, probe: KernelProbe, entry: Entry) -> None:
 def write_handler(module: Module, probe: KernelProbe, entry: Entry, frame: bool) -> None:
     source = module.program.source.probes[probe.index]
     calls = dict(module.program.kernel_functions)
-    own = [calls[f] for f in callees(handler_nodes(source.handler)) if f in calls]
+    own = [calls[f] for f in callees(probe_nodes(source)) if f in calls]
     top = functions.memory_below(module, own)
     e = Emitter(module, "handler", entry.symbol, (("ctx", Pointer),), section=entry.section, top=top)
     e.entry_kind, e.first_site, e.sleepable = entry.kind, probe.first_site, entry.sleepable
     e.has_cookie = isinstance(source.point, FunctionPoint) and len(source.point.sites) > 1
-    e.calls = calls
-    out = e.fresh("out")
-    check_state(e, out)
-    find_subject(e, entry, out)
-    filter_process(e, entry, source.point, out)
-    if frame:
-        claim_frame(e, out)
-        module.uses_frames = True
-    write_body(e, source.handler, out)
-    e.start(out)
-    e.ret(0)
+    e.at_return = isinstance(source.point, FunctionPoint) and source.point.is_return
+    e.calls, e.part = calls, ("probe", probe.index)
+    module.uses_frames |= frame
+    if source.before is not None:
+        write_session(e, entry, source.point, source.before, source.handler, frame)
+    else:
+        out = e.fresh("out")
+        check_state(e, out)
+        find_subject(e, entry, out)
+        filter_process(e, entry, source.point, out)
+        if frame:
+            claim_frame(e, out)
+        write_body(e, source.handler)
+        e.start(out)
+        e.ret(0)
     module.add(e, "global", (("ctx", "context"),))
     module.frame_end = max(module.frame_end, e.high)
+
+
+def write_session(
+    e: Emitter, entry: Entry, point: Point, before: Handler, handler: Handler, frame: bool
+) -> None:
+    """The kernel asks whether to hook the return: 0 yes, 1 no (uprobe_multi_link_handler in kernel/trace/bpf_trace.c). What it
+    gets at the return does not matter."""
+    result, out = e.alloca_word(), e.fresh("out")
+    e.store(result, 1, volatile=False)
+    check_state(e, out)
+    is_return = e.truth(e.bits_and(e.kfunc_value("bpf_session_is_return", CONTEXT), 0xFF))
+    entered, wanted, returned = e.fresh("entered"), e.fresh("wanted"), e.fresh("returned")
+    e.branch_if(is_return, wanted, entered)
+    e.start(entered)
+    filter_process(e, entry, point, out)  # who returns was asked at the entry
+    e.start(wanted)
+    if frame:
+        claim_frame(e, out)
+    started = e.fresh("started")
+    e.branch_if(is_return, returned, started)
+    e.start(started)
+    with e.temporaries():
+        write_body(e, before, lambda: e.store(result, 0, volatile=False))
+    e.branch(out)
+    e.start(returned)
+    with e.temporaries():
+        write_body(e, handler)
+    e.start(out)
+    e.ret(e.load(result, volatile=False))
 
 
 def check_state(e: Emitter, out: Label) -> None:
@@ -238,13 +277,14 @@ def define_search(module: Module) -> None:
 # --------------------------------------------------------------------------------------------------- the body
 
 
-def write_body(e: Emitter, handler: Handler, out: Label) -> None:
+def write_body(e: Emitter, handler: Handler, reached_end: Callable[[], None] | None = None) -> None:
+    """`reached_end`: writes what follows where no condition, `next` or error has ended the handler before."""
     ended, failed = e.fresh("ended"), e.fresh("failed")
     if not e.simple:
         begin_frame(e)
     mark = len(e.lines)
     e.error_labels.append(failed)
-    e.jumps = Jumps(Jump(ended, 0))
+    e.jumps, e.end = Jumps(Jump(ended, 0)), Jump(ended, 0)
     e.locals = functions.make_locals(e, handler.locals)
     if not e.simple:
         for slot in e.locals:
@@ -258,6 +298,8 @@ def write_body(e: Emitter, handler: Handler, out: Label) -> None:
     if not e.simple:
         statements.spend(e, statements.weight(handler.body), handler.at)
     statements.emit(e, handler.body)
+    if reached_end is not None and not e.terminated:
+        reached_end()
     if failed in e.used:
         if not e.terminated:
             e.branch(ended)
@@ -292,6 +334,8 @@ def save_context(e: Emitter) -> None:
             e.store(e.at(header.task), e.task())
         elif name == "site":
             e.store(e.at(header.site), e.site())
+        elif name == SAVED:
+            e.store(e.at(header.context), site_address(e))
         elif name.startswith("context"):
             index = int(name.removeprefix("context"))
             if e.entry_kind in ("syscall", "fork", "exec", "exit"):

@@ -45,6 +45,8 @@ KFUNCS = {
     "bpf_iter_task_vma_next": ("ptr", "ptr"),
     "bpf_iter_task_vma_destroy": ("void", "ptr"),
     "bpf_rcu_read_lock": ("void", ""),
+    "bpf_session_is_return": ("i64", "ptr"),
+    "bpf_session_cookie": ("ptr", "ptr"),
     "bpf_rcu_read_unlock": ("void", ""),
     "bpf_preempt_disable": ("void", ""),
     "bpf_preempt_enable": ("void", ""),

@@ -14,6 +14,7 @@ from probelang.llvm.calls import (
     identity,
     mapped,
     memory,
+    sessions,
     stacks,
     text,
 )
@@ -31,4 +32,5 @@ TABLE: Mapping[tuple[str, int], Lowering] = {
     **stacks.LOWERINGS,
     **callers.LOWERINGS,
     **control.LOWERINGS,
+    **sessions.LOWERINGS,
 }

@@ -27,6 +27,11 @@ def _argument(bits: int, signed: bool) -> Callable[[Run, int], int]:
     return argument
 
 
+def _no_session(run: Run, *values: int) -> Value:
+    """Of programs in the kernel."""
+    raise Fault(b"only the kernel keeps sessions")
+
+
 def _mapped_code(run: Run, path: bytes, offset: int) -> int:
     return run.context.mapped_code(path, offset)
 
@@ -72,6 +77,8 @@ BUILTINS: Mapping[tuple[str, int], Callable[..., Value | None]] = {
     **{(name, 1): function for name, function in _OF_TEXT.items()},
     **{(name, 1): function for name, function in _OF_NUMBER.items()},
     ("mapped_code", 2): _mapped_code,
+    ("session_keep", 1): _no_session,
+    ("session_kept", 0): _no_session,
     ("int_arg", 1): _argument(32, True),
     ("uint_arg", 1): _argument(32, False),
     ("long_arg", 1): _argument(64, True),
