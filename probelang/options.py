@@ -27,7 +27,8 @@ class Options:
     `include`. `elide`: drop unused variables and functions (off: -u). `kernel_release`: what `kernel_v` of `%( %)`
     compares with. `backend`: what is to run the handlers of process probes: programs in the kernel, or probelang itself, as
     the tracer of the processes; nothing is refused then for the kernel's sake. `skip_bad_variables`: `$names` that are not there or
-    cannot be read are 0 (--skip-badvars). `guru`: the script may change the probed program (-g)."""
+    cannot be read are 0 (--skip-badvars). `guru`: the script may change the probed program (-g). `keep_sums`: aggregates keep their sums
+    even where the script does not ask for them (--weight sum)."""
 
     arguments: tuple[str, ...] = ()
     overrides: tuple[tuple[str, str], ...] = ()
@@ -41,5 +42,6 @@ class Options:
     elide: bool = True
     skip_bad_variables: bool = False
     guru: bool = False
+    keep_sums: bool = False
     architecture: str = "x86_64"
     kernel_release: str = field(default_factory=_running_release)

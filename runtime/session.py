@@ -13,6 +13,7 @@ import contextlib
 import errno
 import time
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from probelang.artifact.manifest import Manifest
 from probelang.artifact.points import BinaryFile, FunctionPoint
@@ -27,6 +28,10 @@ from probelang.runtime.services import SessionServices
 from probelang.runtime.signals import EndSignals, Interrupted
 from probelang.runtime.timers import TimerHeap
 from probelang.runtime.userhalf import UserHalf
+
+if TYPE_CHECKING:
+    from probelang.runtime.stacks.profile import StackNames
+    from probelang.runtime.stacks.profiling import ProfileWriter
 
 _POLL_S = 0.02  # programs do not wake the reader for every record
 _INTERRUPTED = 130  # exit status after a second signal, as of a shell's child
@@ -127,6 +132,7 @@ class Session:
         self._deadline_ns: int | None = None
         self._timers = TimerHeap((), 0)
         self._backend: Backend | None = None
+        self._profiles: ProfileWriter | None = None
 
     def close(self) -> None:
         if self._backend is not None:
@@ -150,17 +156,24 @@ class Session:
         half = UserHalf(self._manifest, backend.store, self._sink, self._services, self._soft_error)
         try:
             backend.attach(half)
+            self._prepare_profiles(backend)
             self._run_handlers(half, backend, "begin")
             if self._look_for_end(backend) is None:
                 self._start(half, backend)
                 self._loop(half, backend)
             backend.stop()
+            if self._profiles is not None:
+                self._profiles.take()  # before end probes delete what they have shown
             self._finish(half, backend)
             self._sink.flush()
+            self._write_profiles()
         except Interrupted:
             backend.close()
             return _INTERRUPTED
         except BrokenPipeError:
+            # nobody reads what the script prints; that is no reason to throw away what it has counted
+            with contextlib.suppress(BrokenPipeError):
+                self._write_profiles()
             backend.close()
             raise
         return self._status()
@@ -201,12 +214,29 @@ class Session:
         self._run_handlers(half, backend, kind, to_the_end=True)
         if self._ending is not Ending.ERRORS and self._too_many_errors(backend):
             self._ending = Ending.ERRORS  # in an end probe
-        if any(v.report for v in self._manifest.variables):
+        shown = self._options.profile.variables if self._options.profile is not None else frozenset[int]()
+        if any(v.report for i, v in enumerate(self._manifest.variables) if i not in shown):
             from probelang.runtime.output.report import final_variables
 
-            for variable in final_variables(self._manifest.variables, backend.store):
+            for variable in final_variables(self._manifest.variables, backend.store, shown):
                 self._sink.variable(variable)
         self._report_losses(half, backend)
+
+    def _prepare_profiles(self, backend: Backend) -> None:
+        if self._options.profile is not None:
+            from probelang.runtime.stacks.profiling import ProfileWriter
+
+            self._profiles = ProfileWriter(self._options.profile, backend.store, self._stack_names)
+
+    def _stack_names(self) -> StackNames:
+        from probelang.runtime.stacks.addressnames import AddressNames
+
+        return AddressNames(self._services.symbols)
+
+    def _write_profiles(self) -> None:
+        if self._profiles is not None:
+            for text in self._profiles.write():
+                self._sink.warn(text.encode("utf-8", "surrogateescape"))
 
     def _status(self) -> int:
         if self._ending is Ending.ERRORS:

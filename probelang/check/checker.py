@@ -69,7 +69,7 @@ class CheckResult:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Probe:
     """A probe with its bodies: those of the parts share their locals, conditions `if (..)` have none. `number`: of the probe in the
-    script, of which this one may be one place."""
+    script, of which this one may be one place. `begins`: of a return probe, those conditions `when (..)` that are decided at the entry."""
 
     number: int
     probe: resolved.Probe
@@ -77,6 +77,7 @@ class _Probe:
     when: tuple[tuple[Body, syntax.Expression], ...]
     armed: tuple[tuple[Body, syntax.Expression], ...]
     locals: dict[str, LocalUse]
+    begins: tuple[tuple[Body, syntax.Expression], ...] = ()
 
 
 def check(
@@ -99,7 +100,7 @@ def check(
     _infer_all(run, live, options)
     overrides = apply_overrides(run, options.overrides)
     low = _lowering(run, options)
-    result = _lower_all(low, live, overrides)
+    result = _lower_all(low, live, overrides, options.keep_sums)
     found = [*run.found, *_unused_code(program, scope)]
     # what is no array is not changed in a loop over it
     misused = {_place(mistake) for mistake in found if isinstance(mistake, mistakes.InconsistentArity)}
@@ -202,13 +203,32 @@ def _prepare(scope: Scope, number: int, probe: resolved.Probe, places: Places, n
     written = written_names((own.code,)) if own is not None else frozenset[str]()
     ctypes: dict[str, CType] = {}
     parts = tuple([(Body(p.file, targets, shared, None, written, ctypes), p.code) for p in probe.parts])
-    when = tuple((Body(c.file, targets, shared, ctypes=ctypes), c.expression) for c in probe.when)
+    at_entry, at_return = _conditions(scope, probe, targets)
+    when = tuple((Body(c.file, targets, shared, ctypes=ctypes), c.expression) for c in at_return)
+    begins = tuple(_begin(targets, c) for c in at_entry)
     for body, block in parts:
         if (targets.types is not None and names_target(block)) or has_floats(block):
             from probelang.check.objects import note_types
 
             note_types(scope, body, block)
-    return _Probe(number, probe, parts, when, (), shared)
+    return _Probe(number, probe, parts, when, (), shared, begins)
+
+
+def _conditions(
+    scope: Scope, probe: resolved.Probe, targets: Targets
+) -> tuple[tuple[resolved.Condition, ...], tuple[resolved.Condition, ...]]:
+    """`when (..)`: of return probes those at the entry, and the others."""
+    if targets.entries is None or not probe.when:
+        return (), probe.when
+    from probelang.check.conjuncts import split_conditions
+
+    return split_conditions(scope, probe)
+
+
+def _begin(targets: Targets, condition: resolved.Condition) -> tuple[Body, syntax.Expression]:
+    assert targets.entries is not None
+    entry = targets.entries.body
+    return Body(condition.file, entry.targets, entry.locals), condition.expression
 
 
 def _own_part(probe: resolved.Probe) -> resolved.Part | None:
@@ -230,6 +250,7 @@ def _root(run: Inference, probe: _Probe) -> _Probe:
 
 def _code(probe: _Probe) -> Iterable[tuple[Body, Code]]:
     yield from probe.armed
+    yield from probe.begins
     yield from probe.when
     yield from probe.parts
 
@@ -246,7 +267,7 @@ def _infer_all(run: Inference, probes: Sequence[_Probe], options: Options) -> No
         function.reached = True
         infer_statement(run, body_of(function), function.declared.declaration.body)
     for probe in probes:
-        for body, condition in (*probe.armed, *probe.when):
+        for body, condition in (*probe.armed, *probe.begins, *probe.when):
             expect(run, body, condition, Type.LONG)
         for body, block in probe.parts:
             infer_statement(run, body, block)
@@ -287,7 +308,11 @@ def _lowering(run: Inference, options: Options) -> Lowering:
     for use in kept:
         _check_global(run, use)
     return Lowering(
-        run, {u: i for i, u in enumerate(kept)}, {f: i for i, f in enumerate(functions)}, options.elide
+        run,
+        {u: i for i, u in enumerate(kept)},
+        {f: i for i, f in enumerate(functions)},
+        options.elide,
+        sessions=options.backend == "kernel" and options.features >= {"session", "uprobe_multi"},
     )
 
 
@@ -304,17 +329,18 @@ def _lower_all(
     low: Lowering,
     live: Sequence[_Probe],
     overrides: Mapping[GlobalUse, int | bytes],
+    keep_sums: bool,
 ) -> typed.Program:
     functions = _lower_functions(low)
     joined = join([(p.number, _lower_probe(low, p)) for p in live])
     lowered = tuple([probe for made in joined for probe in _finished(low, made)])
-    variables = tuple([_variable(u, overrides.get(u)) for u in low.variables] + low.hidden)
+    variables = tuple([_variable(u, overrides.get(u), keep_sums) for u in low.variables] + low.hidden)
     return typed.Program(
         variables, functions, lowered, tuple(low.automata), tuple(low.places), tuple(low.spans)
     )
 
 
-def _variable(use: GlobalUse, override: int | bytes | None) -> code.Variable:
+def _variable(use: GlobalUse, override: int | bytes | None, keep_sums: bool) -> code.Variable:
     declaration = use.declared.declaration
     literal = declaration.initial
     initial = override if override is not None or literal is None else literal.value
@@ -323,6 +349,8 @@ def _variable(use: GlobalUse, override: int | bytes | None) -> code.Variable:
     value = type_in(use.value) or Type.LONG
     if report and value is Type.STATS:
         operators |= {"count", "sum", "min", "max", "avg"}
+    if keep_sums and value is Type.STATS:
+        operators.add("sum")
     return code.Variable(
         name=use.name,
         key=tuple([type_in(k) or Type.LONG for k in use.keys]) if use.arity else None,
@@ -380,11 +408,12 @@ def _lower_probe(low: Lowering, probe: _Probe) -> typed.Probe | Paired:
     body = parts[0] if len(parts) == 1 else code.Block(tuple(parts))
     handler = code.Handler(tuple(low.locals), armed, when, body, low.at(probe.probe.span))
     made = typed.Probe(probe.probe.name, probe.probe.point, handler, probe.probe.span)
-    if probe.parts[0][0].targets.site is None:
+    targets = probe.parts[0][0].targets
+    if targets.site is None and targets.entries is None:
         return made
     from probelang.check.placing import place_probe
 
-    return place_probe(low, probe.parts[0][0].targets, probe.probe, made)
+    return place_probe(low, targets, probe.probe, made, probe.begins)
 
 
 def _conjunction(conditions: Sequence[code.Expr]) -> code.Expr | None:

@@ -48,6 +48,15 @@ RUN = Command(
         Option(("-o",), "FILE", "write the script's output to FILE"),
         Option(("-T",), "SECONDS", "end after so many seconds"),
         Option(("--pass-status",), "", "exit with the status of the -c command"),
+        Option(
+            ("--flame",), "FILE", "draw the arrays that are keyed by stacks as a flame graph (SVG) at the end"
+        ),
+        Option(
+            ("--folded",), "FILE", "write them as folded stacks, a line each, as flamegraph.pl reads them"
+        ),
+        Option(("--pprof",), "FILE", "write them as a profile for `go tool pprof`"),
+        Option(("--stacks-of",), "ARRAY", "of these arrays only ARRAY (may be repeated; default: all)"),
+        Option(("--weight",), "count|sum", "of aggregates their counts or their sums (default count)"),
         Option(("-l",), "POINT", "list the places that POINT means, run nothing"),
         Option(("-L",), "POINT", "the same, with what can be read there"),
         Option(("-p",), "N", "stop after pass N: 1 syntax, 2 types, 3 and 4 code, 5 run"),
@@ -60,6 +69,10 @@ RUN = Command(
             """probelang -c ./prog -e 'global n; probe process.function("*") { n[ppfunc()]++ }'""",
         ),
         ("sizes asked from malloc by process 4711, for ten seconds", "probelang sizes.probe -x 4711 -T 10"),
+        (
+            "the call paths to a function of process 4711 as a flame graph, for ten seconds",
+            """probelang -x 4711 -T 10 --flame f.svg -e 'global s; probe process.function("f") { s[ubacktrace()]++ }'""",
+        ),
         ("a saved program, on a machine without a compiler", "probelang run sizes.bpf.o"),
     ),
 )

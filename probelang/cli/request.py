@@ -70,6 +70,7 @@ def read_options(
         elide=not given.has("-u"),
         skip_bad_variables=given.has("--skip-badvars"),
         guru=given.has("-g"),
+        keep_sums=given.last("--weight") == "sum",
     )
 
 

@@ -16,6 +16,7 @@ from probelang.cli.arguments import Given, UsageError
 from probelang.cli.backend import asked_backend, check_session, session_backend
 from probelang.cli.compiling import watch
 from probelang.cli.messages import Messages
+from probelang.cli.profiles import asked_profile, weighs_sums
 from probelang.cli.request import (
     command_path,
     command_words,
@@ -30,6 +31,7 @@ from probelang.pipeline import Artifact, Stop, kernel_features, prepare_source
 
 if TYPE_CHECKING:
     from probelang.runtime.runoptions import RunOptions
+    from probelang.runtime.stacks.profiling import ProfileRequest
 
 BUFFER_MEGABYTES = (1, 1024)
 
@@ -50,6 +52,7 @@ def run(given: Given, messages: Messages) -> int:
         return check(given, messages, PASSES[last_pass])
     if last_pass not in (None, "5"):
         raise UsageError(f"-p takes a number from 1 to 5, not `{last_pass}`")
+    weighs_sums(given)
     features = frozenset[str]() if asked_backend(given) == "ptrace" else kernel_features()
     choice = session_backend(given, features)
     try:
@@ -57,8 +60,9 @@ def run(given: Given, messages: Messages) -> int:
     except Stop:
         return 0
     command = command_path(given.last("-c"))
+    profile = asked_profile(given, artifact.manifest)
     backend = check_session(artifact.manifest, given, choice, command, messages)
-    return start_session(given, messages, artifact, features, backend)
+    return start_session(given, messages, artifact, features, backend, profile)
 
 
 def find_artifact(given: Given, messages: Messages, features: frozenset[str], backend: Backend) -> Artifact:
@@ -93,12 +97,18 @@ def load_artifact(path: str) -> Artifact:
 
 
 def start_session(
-    given: Given, messages: Messages, artifact: Artifact, features: frozenset[str], backend: Backend
+    given: Given,
+    messages: Messages,
+    artifact: Artifact,
+    features: frozenset[str],
+    backend: Backend,
+    profile: ProfileRequest | None = None,
 ) -> int:
     from probelang.runtime.output.sink import JsonSink, TextSink
     from probelang.runtime.session import run as run_session
 
     options = run_options(given, features - frozenset(unwanted_features(given)), backend)
+    options = replace(options, profile=profile)
     if backend == "ptrace" and artifact.manifest.has_process_probes:
         from probelang.runtime.ptrace.supervise import supervise
 

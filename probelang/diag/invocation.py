@@ -75,3 +75,42 @@ class UnwritableFile(Diagnostic):
 
     def title(self) -> str:
         return f"cannot write `{self.path}`: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoStackArray(Diagnostic):
+    code: ClassVar[str] = "E0493"
+    option: str
+
+    def title(self) -> str:
+        return f"{self.option}: the script counts nothing by stacks"
+
+    def help(self) -> str:
+        return 'key an array by the stack, as in `global calls; probe process.function("f") { calls[ubacktrace()] <<< 1 }`'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAStackArray(Diagnostic):
+    code: ClassVar[str] = "E0494"
+    name: str
+    similar: tuple[str, ...] = ()
+
+    def title(self) -> str:
+        return f"--stacks-of: `{self.name}` is no array of numbers or aggregates that is keyed by stacks"
+
+    def help(self) -> str:
+        return did_you_mean(self.similar)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoSums(Diagnostic):
+    """Of a saved object: otherwise they are kept when they are asked for."""
+
+    code: ClassVar[str] = "E0495"
+    name: str
+
+    def title(self) -> str:
+        return f"--weight sum: the object keeps no sums of `{self.name}`"
+
+    def help(self) -> str:
+        return f"run the script itself, or build it again with `@sum({self.name}[...])` in it"

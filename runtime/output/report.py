@@ -15,10 +15,12 @@ from probelang.runtime.output.sink import Aggregate, FinalVariable
 from probelang.runtime.store import Key, Stat, Store, Value
 
 
-def final_variables(variables: Sequence[Variable], store: Store) -> Iterator[FinalVariable]:
-    """The variables to show, in the order of their declaration."""
+def final_variables(
+    variables: Sequence[Variable], store: Store, without: frozenset[int] = frozenset()
+) -> Iterator[FinalVariable]:
+    """The variables to show, in the order of their declaration. `without`: those that are shown in another way."""
     for number, variable in enumerate(variables):
-        if not variable.report:
+        if not variable.report or number in without:
             continue
         if variable.key is not None:
             rows = [(key, _shown(value)) for key, value in store.items(number)]
