@@ -21,7 +21,7 @@ _HEAD = """/*
 
 NOIPA long callee(long n)
 {
-    COUNT(all);
+    HIT(all);
     return n;
 }
 """

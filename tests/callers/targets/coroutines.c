@@ -19,7 +19,7 @@ static __thread int alive, running, depth_of[MANY];
 
 NOIPA long callee(long n)
 {
-    COUNT(all);
+    HIT(all);
     if (depth_of[running])
         COUNT(in_inner);
     return n;

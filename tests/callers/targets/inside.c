@@ -45,7 +45,7 @@ static __thread char *signal_stack;
 
 NOIPA long callee(long n)
 {
-    COUNT(all);
+    HIT(all);
     COUNT_INSIDE(outer);
     COUNT_INSIDE(deep);
     COUNT_INSIDE(jumped);
@@ -65,7 +65,7 @@ NOIPA long callee(long n)
 
 NOIPA void outer(long n)
 {
-    COUNT(outer);
+    HIT(outer);
     if (depth_deep)
         COUNT(outer_deep);
     ENTER(outer);

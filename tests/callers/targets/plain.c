@@ -68,7 +68,7 @@ static __thread jmp_buf way_out;
 
 NOIPA long callee(long n)
 {
-    COUNT(all);
+    HIT(all);
     COUNT_INSIDE(outer);
     COUNT_INSIDE(middle);
     COUNT_INSIDE(recurse);
@@ -255,7 +255,7 @@ NOIPA void hull_user(long n)
 
 __attribute__((noreturn)) NOIPA void leave(long n)
 {
-    COUNT(leave);
+    HIT(leave);
     longjmp(way_out, n ? 1 : 2);
 }
 

@@ -36,6 +36,7 @@ extern "C" {
 #endif
 NOIPA long plugin_entry(long n)
 {
+    __asm__ volatile("nop");
     COUNT_PLUGIN(plugin_entry);
     return n;
 }
@@ -62,7 +63,7 @@ NOIPA void plugin_again(function call, long n)
 #ifdef MAIN
 NOIPA long host(long n)
 {
-    COUNT(host);
+    HIT(host);
     return n;
 }
 

@@ -72,7 +72,7 @@ __thread volatile int depth_outer;
 
 NOIPA long lib_callee(long n)
 {
-    COUNT(all);
+    HIT(all);
     COUNT_INSIDE(outer);
     return n + 1;
 }
@@ -176,7 +176,7 @@ NOIPA void cold_user(long n)
 
 NOIPA long callback(long n)
 {
-    COUNT(callback);
+    HIT(callback);
     return n;
 }
 
@@ -192,7 +192,7 @@ NOIPA void callbacks(long n)
 NOIPA int compare(const void *left, const void *right)
 {
     long a = *(const long *)left, b = *(const long *)right;
-    COUNT(compare);
+    HIT(compare);
     lib_callee(a);
     return (a > b) - (a < b);
 }

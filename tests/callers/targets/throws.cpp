@@ -28,7 +28,7 @@ DEPTH(cart);
 
 extern "C" NOIPA long callee(long n)
 {
-    COUNT(all);
+    HIT(all);
     COUNT_INSIDE(passed);
     COUNT_INSIDE(catches);
     COUNT_INSIDE(calm);

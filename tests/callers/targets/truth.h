@@ -43,6 +43,12 @@ extern struct counter __stop_counters[] __attribute__((visibility("hidden")));
         __atomic_add_fetch(&counter_.n, 1, __ATOMIC_RELAXED); \
     } while (0)
 #define COUNT(what) COUNT_NAMED(#what)
+/* first in a function that is probed: not an instruction with a `lock` prefix, on which there can be no probe */
+#define HIT(what) \
+    do { \
+        __asm__ volatile("nop"); \
+        COUNT_NAMED(#what); \
+    } while (0)
 
 #define DEPTH(function) static __thread volatile int depth_##function
 #define ENTER(function) depth_##function++

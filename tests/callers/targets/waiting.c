@@ -21,7 +21,7 @@ static int threads = 6;
 
 NOIPA long callee(long n)
 {
-    COUNT(all);
+    HIT(all);
     COUNT_INSIDE(outer);
     COUNT_INSIDE(deep);
     COUNT_INSIDE(late);
