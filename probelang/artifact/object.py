@@ -55,6 +55,9 @@ _KFUNCS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "bpf_iter_task_vma_new": ("int", (("it", "areas"), ("task", "task"), ("addr", "long"))),
     "bpf_iter_task_vma_next": ("area", (("it", "areas"),)),
     "bpf_iter_task_vma_destroy": ("void", (("it", "areas"),)),
+    # from 7.0 on both take the context, which code passes in any case
+    "bpf_session_is_return": ("int", ()),
+    "bpf_session_cookie": ("int *", ()),
     "bpf_rcu_read_lock": ("void", ()),
     "bpf_rcu_read_unlock": ("void", ()),
     "bpf_preempt_disable": ("void", ()),

@@ -47,25 +47,29 @@ class BinaryFile:
 class Site:
     """One place in a file where a probe is set. `offset`: in the file (what the kernel takes); `address`: in the ELF
     image; `function`: the symbol as shown by ppfunc(), demangled for C++; `point`: the probe point as pp() shows it. `semaphore`:
-    offset in the file of the 16-bit counter that a mark wants raised while it is probed (sys/sdt.h), 0: none."""
+    offset in the file of the 16-bit counter that a mark wants raised while it is probed (sys/sdt.h), 0: none. `returns`: offsets of
+    the instructions that return from the function, where these are probed."""
 
     offset: int
     address: int
     function: str
     point: str
     semaphore: int = 0
+    returns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionPoint:
     """Entries (or returns) of functions, PLT slots, statements and marks, all in one `binary`. `pid`: only this process (and no
-    child), for process(PID). `executable`: only processes that run this file, for process("P").library("L")."""
+    child), for process(PID). `executable`: only processes that run this file, for process("P").library("L"). `at_returns`: of returns, the probes stand
+    on the instructions that return (`Site.returns`), and nothing on the stack is changed."""
 
     binary: BinaryFile
     sites: tuple[Site, ...]
     is_return: bool
     pid: int | None = None
     executable: str | None = None
+    at_returns: bool = False
 
 
 ProcessEvent = Literal["begin", "end", "thread.begin", "thread.end"]

@@ -41,9 +41,9 @@ class Inferring:
         return Number(0)
 
     def base(self, body: Body) -> Expr:
-        site = body.targets.site
-        if site is not None and site.entries is not None:
-            base_slot(site.entries, site.entries.span)
+        entries = body.targets.entries
+        if entries is not None:
+            base_slot(entries, entries.span)
         return Number(0)
 
     def at(self, node: syntax.Expression) -> int:
@@ -55,15 +55,15 @@ class Inferring:
 
 def entry_slot(run: Inference, body: Body, node: syntax.Expression) -> Slot | None:
     """What keeps an expression's value from the entry; inferred there when it is new."""
-    site = body.targets.site
-    if site is None or site.entries is None:
+    entries = body.targets.entries
+    if entries is None:
         return None
-    known = site.entries.known(node)
+    known = entries.known(node)
     if known is not None:
         return known
-    cell = _infer_kept(run, site.entries.body, node)
+    cell = _infer_kept(run, entries.body, node)
     kept = Cell(type_in(cell), node.span, doubtful=root(cell).doubtful)
-    return site.entries.slot(node, node.span, kept)
+    return entries.slot(node, node.span, kept)
 
 
 def _infer_kept(run: Inference, body: Body, node: syntax.Expression) -> Cell:
@@ -80,6 +80,8 @@ def infer_target(run: Inference, body: Body, node: syntax.Expression) -> Cell:
             return LONG
         case syntax.AtOperator(name="entry"):
             return _infer_entry(run, body, node)
+        case syntax.AtOperator(name="elapsed"):
+            return _infer_elapsed(run, body, node)
         case syntax.AtOperator(name="uregister"):
             return _infer_register(run, body, node)
         case syntax.AtOperator(name="uderef"):
@@ -88,7 +90,7 @@ def infer_target(run: Inference, body: Body, node: syntax.Expression) -> Cell:
             return _checked(run, body, node, lambda: enumerator(body, node), LONG)
         case syntax.AtOperator(name="enumname"):
             return _infer_enum_name(run, body, node)
-        case syntax.AtOperator(name="perf" | "elapsed" | "const" | "kregister" | "kderef"):
+        case syntax.AtOperator(name="perf" | "const" | "kregister" | "kderef"):
             run.report(mistakes.UnsupportedOperator(span=node.span, what=f"@{node.name}"))
             return Cell(doubtful=True)
         case syntax.TargetVariable() if stands_for_builtin(node, body):
@@ -173,11 +175,29 @@ def _infer_entry(run: Inference, body: Body, node: syntax.AtOperator) -> Cell:
     if not body.targets.in_process:
         run.report(not_there(body, node))
         return Cell(doubtful=True)
+    if body.targets.begins:
+        return _infer_kept(run, body, node.arguments[0])
+    if body.targets.entries is not None and body.function is not None:
+        run.report(mistakes.KeptInFunction(span=node.span, what="@entry"))
+        return Cell(doubtful=True)
     slot = entry_slot(run, body, node.arguments[0])
     if slot is None:
         run.report(mistakes.NeedsReturnProbe(span=node.span, what="@entry"))
         return Cell(doubtful=True)
     return slot.cell
+
+
+def _infer_elapsed(run: Inference, body: Body, node: syntax.AtOperator) -> Cell:
+    if not body.targets.in_process:
+        run.report(not_there(body, node))
+    elif body.function is not None:
+        run.report(mistakes.KeptInFunction(span=node.span, what="@elapsed"))
+    elif body.targets.entries is None:
+        run.report(mistakes.NeedsReturnProbe(span=node.span, what="@elapsed"))
+    else:
+        body.targets.entries.elapsed()
+        return LONG
+    return Cell(doubtful=True)
 
 
 def _infer_register(run: Inference, body: Body, node: syntax.AtOperator) -> Cell:

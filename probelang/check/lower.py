@@ -36,7 +36,9 @@ _TOKEN_LIMIT = 40
 @dataclass(slots=True, eq=False)
 class Lowering:
     """`variables` and `functions`: the numbers of those that are kept. `elide`: drop what has no effect. `hidden`: variables that the
-    script does not name, numbered behind those it does. `locals`: of the handler or function at hand."""
+    script does not name, numbered behind those it does. `locals`: of the handler or function at hand. `sessions`: the kernel runs one
+    program at a call's entry and at its return, and keeps a number between. `hooked`: the numbers of the sets that `within` asks about,
+    with the processes (None: all) and where that is asked."""
 
     run: Inference
     variables: dict[GlobalUse, int]
@@ -47,6 +49,7 @@ class Lowering:
     automata: list[code.Automaton] = field(default_factory=list[code.Automaton])
     hidden: list[code.Variable] = field(default_factory=list[code.Variable])
     locals: list[code.LocalVariable] = field(default_factory=list[code.LocalVariable])
+    sessions: bool = False
     _places: dict[tuple[int, int, int], int] = field(default_factory=dict[tuple[int, int, int], int])
     _patterns: dict[bytes, int] = field(default_factory=dict[bytes, int])
 

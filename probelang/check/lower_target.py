@@ -36,17 +36,18 @@ class Building:
         return lower(self.low, body, node, allow_float=True)
 
     def entry(self, body: Body, node: syntax.Expression) -> code.Expr:
-        site = body.targets.site
-        slot = None if site is None or site.entries is None else site.entries.known(node)
+        if body.targets.begins:
+            return lower_kept(self.low, body, node)
+        slot = None if body.targets.entries is None else body.targets.entries.known(node)
         if slot is None or slot.local.slot < 0:
             return _NOTHING
         return code.Local(slot.local.slot, slot.cell.type or Type.LONG)
 
     def base(self, body: Body) -> code.Expr:
-        site = body.targets.site
-        if site is None or site.entries is None:
+        entries = body.targets.entries
+        if entries is None:
             return _NOTHING
-        slot = base_slot(site.entries, site.entries.span)
+        slot = base_slot(entries, entries.span)
         return code.Local(slot.local.slot, Type.LONG) if slot.local.slot >= 0 else _NOTHING
 
     def at(self, node: syntax.Expression) -> int:
@@ -89,6 +90,9 @@ def _lower(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
             return _builtin(low, node)
         case syntax.AtOperator(name="entry", arguments=(inner,)):
             return walk.inner.entry(body, inner)
+        case syntax.AtOperator(name="elapsed") if body.targets.entries is not None:
+            slot = body.targets.entries.elapsed().local.slot
+            return code.Local(slot, Type.LONG) if slot >= 0 else _NOTHING
         case syntax.AtOperator(name="uregister", arguments=(syntax.Number(value=which),)):
             return register(name_of(which) or "rax")
         case syntax.AtOperator(name="uderef", arguments=(syntax.Number(value=size), address)):

@@ -37,6 +37,10 @@ DOUBLE = Base("double", 8, "float")
 IN_FRAME = "it is gone with the function's frame, of which only parts are kept: name one, `->member`, or its text, `@entry($x$)`"
 
 
+def _kept_in_function(node: syntax.Expression) -> Diagnostic:
+    return variables.KeptInFunction(what=node.span.text.split("\n")[0][:40])
+
+
 class NotAnObject(Exception):
     """An expression of the script alone, which has no C type."""
 
@@ -187,6 +191,8 @@ class Walk:
 
     def _kept(self, before: Object, node: syntax.Expression) -> Object:
         """In a return probe: what an expression was at the function's entry."""
+        if self.body.function is not None:
+            raise TargetMistake(partial(_kept_in_function, node))
         if is_large(before.type) and (not isinstance(before.location, InMemory) or self._in_frame(node)):
             raise Unavailable(IN_FRAME)
         return _held(before.type, self.inner.entry(self.body, node))
@@ -222,12 +228,16 @@ class Walk:
         """For what lies in memory all the time, seen from a return probe, where only the entry could tell where the file is mapped."""
         if context.target.binary.kind == "exec":
             return context.target
+        if self.body.function is not None:
+            reason = (
+                "where its file is mapped is known in the return probe, not in the functions that it calls"
+            )
+            raise Unavailable(reason)
         return context.target.with_base(self.inner.base(self.body))
 
     def _at_entry(self) -> Walk:
-        context = self.body.targets.site
-        assert context is not None and context.entries is not None
-        return Walk(self.scope, context.entries.body, Asking())
+        assert self.body.targets.entries is not None
+        return Walk(self.scope, self.body.targets.entries.body, Asking())
 
     def _operator(self, node: syntax.AtOperator) -> Object:
         match node.name:
@@ -241,8 +251,9 @@ class Walk:
                 pointer = found if isinstance(bare(found), Pointer) else _pointer_to(found)
                 return Object(pointer, Computed(self.inner.value(self.body, node.arguments[0])))
             case "entry":
-                context = self.body.targets.site
-                if context is None or context.entries is None:
+                if self.body.targets.begins:
+                    return self.object(node.arguments[0])
+                if self.body.targets.entries is None:
                     raise TargetMistake(variables.NeedsReturnProbe(what="@entry"))
                 before = self._at_entry().object(node.arguments[0])
                 return self._kept(before, node.arguments[0])

@@ -5,13 +5,26 @@ A process's code: debug information, or the operands of a mark. PLT slots and sy
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from probelang import resolved
-from probelang.artifact.points import FunctionPoint, LifecyclePoint, ProcessPoint, SyscallPoint, TimerPoint
-from probelang.check.scope import Body, LocalUse, SiteContext, Targets
+from probelang import resolved, syntax
+from probelang.artifact.points import (
+    FunctionPoint,
+    LifecyclePoint,
+    Point,
+    ProcessPoint,
+    ProfilePoint,
+    SyscallPoint,
+    TimerPoint,
+)
+from probelang.check.scope import Body, CallerWay, LocalUse, SiteContext, Targets
+from probelang.check.walk import everything
 from probelang.diag import CompileWarning
 from probelang.dwarf.files import Files
+
+if TYPE_CHECKING:
+    from probelang.target.names import TypeNames
 
 _SYSCALL_NAMES = frozenset(("$syscall", *(f"$arg{n}" for n in range(1, 7))))
 
@@ -29,36 +42,47 @@ class Places:
         point = probe.point
         match point:
             case LifecyclePoint() | TimerPoint():
-                return self._typed(False, probe.name, None, needs_site)
+                return self._typed(False, probe, None, needs_site)
             case SyscallPoint(is_return=is_return, executable=path):
                 names = _SYSCALL_NAMES | {"$return"} if is_return else _SYSCALL_NAMES
-                return self._typed(True, probe.name, path, needs_site, names)
+                return self._typed(True, probe, path, needs_site, names)
             case FunctionPoint() if needs_site:
                 return self._at_site(probe, point, locals_)
-            case FunctionPoint(binary=binary, sites=sites):
-                return self._typed(True, probe.name, binary.path, False, _slot_names(sites[0].point))
+            case FunctionPoint(binary=binary, sites=sites, is_return=is_return):
+                names = _slot_names(sites[0].point)
+                plain = self._typed(True, probe, binary.path, False, names)
+                return _returning(probe, plain, plain, locals_) if is_return and _looks_back(probe) else plain
             case ProcessPoint(executable=path):
-                return self._typed(True, probe.name, path, needs_site)
+                return self._typed(True, probe, path, needs_site)
             case _:
-                return self._typed(True, probe.name, None, needs_site)
+                return self._typed(True, probe, None, needs_site)
 
     def _typed(
         self,
         in_process: bool,
-        name: str,
+        probe: resolved.Probe,
         path: str | None,
         needs_site: bool,
         names: frozenset[str] = frozenset(),
     ) -> Targets:
-        if not needs_site:
-            return Targets(in_process, name, names, lenient=self.lenient)
+        types = self._types(path) if needs_site else None
+        return Targets(
+            in_process,
+            probe.name,
+            names,
+            types=types,
+            lenient=self.lenient,
+            callers=_caller_way(probe.point),
+            around=_around(probe),
+        )
+
+    def _types(self, path: str | None) -> TypeNames:
         from probelang.target.names import TypeNames
 
-        return Targets(in_process, name, names, None, TypeNames(self.files, path), lenient=self.lenient)
+        return TypeNames(self.files, path)
 
     def _at_site(self, probe: resolved.Probe, point: FunctionPoint, locals_: dict[str, LocalUse]) -> Targets:
         # what reads debug information is imported by scripts that use it
-        from probelang.check.entries import EntryValues, base_slot
         from probelang.target.site import Place, TargetSite
 
         site = point.sites[0]
@@ -68,7 +92,16 @@ class Places:
         names = _slot_names(site.point)
 
         def targets(context: SiteContext) -> Targets:
-            return Targets(True, probe.name, names, context, target.types, lenient=self.lenient)
+            return Targets(
+                True,
+                probe.name,
+                names,
+                context,
+                target.types,
+                lenient=self.lenient,
+                callers=_caller_way(point),
+                around=_around(probe),
+            )
 
         if not point.is_return:
             mark = None
@@ -77,11 +110,51 @@ class Places:
 
                 mark = MarkArguments(detail.mark, target)
             return targets(SiteContext(target, mark=mark))
-        body = Body(probe.parts[-1].file, targets(SiteContext(target)), {})
-        entries = EntryValues(body, probe.span, locals_)
-        if detail.callers:
-            base_slot(entries, probe.span)  # so that only calls that were seen to begin return
-        return targets(SiteContext(target, is_return=True, entries=entries))
+        return _returning(probe, targets(SiteContext(target)), targets(SiteContext(target, True)), locals_)
+
+
+def _looks_back(probe: resolved.Probe) -> bool:
+    """Whether a return probe wants something of the entry, if nothing of the program itself."""
+    return (
+        bool(probe.when)
+        or any(detail.needs_entry for detail in probe.details)
+        or any(
+            isinstance(node, syntax.AtOperator) and node.name == "elapsed"
+            for part in probe.parts
+            for node in everything(part.code)
+        )
+    )
+
+
+def _returning(
+    probe: resolved.Probe, entry: Targets, after: Targets, locals_: dict[str, LocalUse]
+) -> Targets:
+    """Of a return probe, which knows something of the entry. `entry`, `after`: what code has there and there."""
+    from probelang.check.entries import EntryValues
+
+    before = replace(entry, begins=True, callers="frame", copies={})
+    body = Body(probe.parts[-1].file, before, {})
+    return replace(after, entries=EntryValues(body, probe.span, locals_))
+
+
+def _caller_way(point: Point) -> CallerWay:
+    match point:
+        case FunctionPoint(is_return=is_return):
+            return "return" if is_return else "frame"
+        case SyscallPoint() | ProfilePoint():
+            return "stack"
+        case _:
+            return ""
+
+
+def _around(probe: resolved.Probe) -> resolved.Surroundings:
+    match probe.point:
+        case FunctionPoint(binary=binary, pid=pid, executable=executable):
+            return resolved.Surroundings(probe.name, binary.path, executable or binary.path, pid)
+        case SyscallPoint(executable=executable, pid=pid) | ProcessPoint(executable=executable, pid=pid):
+            return resolved.Surroundings(probe.name, None, executable, pid)
+        case _:
+            return resolved.Surroundings(probe.name)
 
 
 def _slot_names(point: str) -> frozenset[str]:

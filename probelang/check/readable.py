@@ -24,7 +24,7 @@ def is_readable(node: syntax.Expression, body: Body, scope: Scope) -> bool | Non
             case syntax.AddressOf():
                 walk.object(node)
             case syntax.AtOperator(name="entry"):
-                return walk.body.targets.site is not None and walk.body.targets.site.entries is not None
+                return walk.body.targets.entries is not None or walk.body.targets.begins
             case syntax.AtOperator(name="enum" | "enumname"):
                 return _is_known(walk, node)
             case _:

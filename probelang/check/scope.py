@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from probelang import resolved, syntax
 from probelang.artifact.code import HistogramShape
 from probelang.builtins import Builtin
 from probelang.check.cells import Cell
 from probelang.diag import similar_names
+from probelang.resolved import Surroundings
 from probelang.source import Span
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from probelang.dwarf.ctypes import CType
     from probelang.target.names import TypeNames
     from probelang.target.site import TargetSite
+
+
+CallerWay = Literal["", "frame", "return", "stack"]
 
 
 @dataclass(slots=True, eq=False)
@@ -61,7 +65,7 @@ class LocalUse:
 
 @dataclass(slots=True, eq=False)
 class FunctionUse:
-    """`is_template`: it uses `$names`, so every place that is probed has a copy of its own, and this one is not used itself.
+    """`is_template`: it uses `$names` or asks who called, so every place that is probed has a copy of its own, and this one is not used itself.
     `ctypes` as in `Body`; `has_ctypes`: they have been found; `is_typing`: its C type is being found."""
 
     declared: resolved.Function
@@ -83,19 +87,20 @@ class FunctionUse:
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteContext:
     """The place of a probe as code that names the probed program's variables sees it. `target`: of a return probe, the entry of
-    the function. `mark`: what such a place has instead of variables. `entries`: of a return probe."""
+    the function. `mark`: what such a place has instead of variables."""
 
     target: TargetSite
     is_return: bool = False
     mark: MarkArguments | None = None
-    entries: EntryValues | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
     """Which `$names` there are, with the builtin (and its argument) that each stands for, and `probe`: the point's name.
     `in_process` is false in begin, end and timer probes. `site`: where variables come from debug information or a mark. `copies`: of
-    functions that use `$names`. `lenient`: what cannot be found reads as 0."""
+    functions that use `$names`, or ask who called. `lenient`: what cannot be found reads as 0. `callers`: where the caller is found: by the
+    frame, at the return, only on the stack; empty: nothing was called. `around`: whose code is asked about. `entries`: in code that runs when a function returns;
+    `begins`: in code of the same probe that runs at the entry."""
 
     in_process: bool
     probe: str = ""
@@ -104,6 +109,10 @@ class Targets:
     types: TypeNames | None = None
     copies: dict[FunctionUse, FunctionUse] = field(default_factory=dict["FunctionUse", "FunctionUse"])
     lenient: bool = False
+    callers: CallerWay = ""
+    around: Surroundings = field(default_factory=Surroundings)
+    entries: EntryValues | None = None
+    begins: bool = False
 
     def meet(self, other: Targets) -> Targets:
         """What is there in both."""

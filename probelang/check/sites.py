@@ -98,11 +98,13 @@ def move(point: Point, address: int, offset: int | None) -> Point:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A value that a return probe keeps of the function's entry. `local`: what holds it in the return probe."""
+    """A value that a return probe keeps of the function's entry. `local`: what holds it in the return probe, None: nothing, it says only
+    that the call was seen to begin. `is_time`: what is held there is the time since."""
 
     value: code.Expr
     type: code.Type
-    local: int
+    local: int | None
+    is_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,20 @@ class BadTargetOperator(TypeDiagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptInFunction(TypeDiagnostic):
+    """What a return probe keeps from the entry, asked for in a function of the script."""
+
+    code: ClassVar[str] = "E0373"
+    what: str
+
+    def title(self) -> str:
+        return f"a function that a return probe calls does not know `{self.what}`, which is kept from the entry for the probe"
+
+    def help(self) -> str:
+        return "give it to the function as an argument"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AggregateValue(TypeDiagnostic):
     code: ClassVar[str] = "E0350"
     type: str
