@@ -150,11 +150,14 @@ class KernelTypes:
                 case _:
                     return self.member_offset(rest)
         except UnknownKernelFact:
+            if kind == "btf?":
+                return 0
             raise UnknownKernelFact(name) from None
 
 
 def kernel_facts(names: Iterable[str]) -> dict[str, int]:
-    """`btf:STRUCT.MEMBER` -> byte offset, `func:NAME` -> BTF id, `tracepoint:NAME` -> arguments. Raises UnknownKernelFact."""
+    """`btf:STRUCT.MEMBER` -> byte offset, `func:NAME` -> BTF id, `tracepoint:NAME` -> arguments. Raises UnknownKernelFact, except
+    for `btf?:STRUCT.MEMBER`, which is 0 where there is no such member."""
     wanted = list(names)
     if not wanted:
         return {}

@@ -211,7 +211,7 @@ def _data_map(name: str, content: bytes) -> Map:
 
 
 def _fill_constants(content: bytearray, manifest: Manifest, values: Mapping[str, int]) -> None:
-    offsets = kernel_facts([c.name for c in manifest.constants if c.name.startswith("btf:")])
+    offsets = kernel_facts([c.name for c in manifest.constants if c.name.startswith(("btf:", "btf?:"))])
     for constant in manifest.constants:
         if constant.name.startswith("file:") and constant.name not in values:
             value = file_identity(constant.name)

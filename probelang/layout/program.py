@@ -15,6 +15,7 @@ from typing import Literal
 
 from probelang import typed
 from probelang.artifact.manifest import MapSpec, Storage
+from probelang.layout.callers import Decision
 
 EntryKind = Literal["uprobe", "profile", "exec", "fork", "exit", "syscall", "alive"]
 
@@ -31,8 +32,8 @@ class Entry:
     sleepable: bool = False
     tracepoint: str = ""
     leaders: bool | None = None
-
     session: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class KernelProbe:
@@ -95,3 +96,5 @@ class Program:
     text_capacity: int
     sequences: tuple[tuple[int, int], ...] = field(default=())
     """variable -> offset in `.bss` of the sequence word that guards `.=` on its elements."""
+    decisions: tuple[Decision, ...] = field(default=())
+    """How each question about callers is decided."""

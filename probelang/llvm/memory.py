@@ -51,6 +51,9 @@ class Memory(Builder):
         self.has_cookie = False
         self.subject: Pointer | None = None  # a handler's subject task when it is not the current one
         self.sleepable = False
+        self.at_return = False  # of a handler: the program counter is where the function returns to
+        self.end: Jump | None = None  # of a handler, as `next` leads to it; None in other kinds of functions
+        self.part: tuple[str, int] = ("", 0)  # of which probe or function of the script this is, for `Module.decision`
         self.place = -1  # of the expression that is being written
         self.locals: list[Cell | Buffer] = []
         self.result: Cell | Buffer | None = None

@@ -15,6 +15,7 @@ from probelang.artifact.manifest import Constant, MapSpec, Record
 from probelang.artifact.object import FunctionInfo, ParameterKind
 from probelang.artifact.stacks import STACK_BYTES
 from probelang.diag import Diagnostic, InternalError
+from probelang.layout.callers import Decision
 from probelang.layout.program import Program
 from probelang.llvm.builder import Builder, Pointer, Value
 from probelang.llvm.frame import FrameHeader
@@ -44,9 +45,9 @@ KFUNCS = {
     "bpf_iter_task_vma_new": ("i32", "ptr, ptr, i64"),
     "bpf_iter_task_vma_next": ("ptr", "ptr"),
     "bpf_iter_task_vma_destroy": ("void", "ptr"),
-    "bpf_rcu_read_lock": ("void", ""),
     "bpf_session_is_return": ("i64", "ptr"),
     "bpf_session_cookie": ("ptr", "ptr"),
+    "bpf_rcu_read_lock": ("void", ""),
     "bpf_rcu_read_unlock": ("void", ""),
     "bpf_preempt_disable": ("void", ""),
     "bpf_preempt_enable": ("void", ""),
@@ -81,11 +82,13 @@ class Module:
         self.zeros = 8
         self.callbacks = 0
         self.uses_frames = False
-        self.features: dict[str, Span | None] = {}
-        self.span: Span | None = None  # of the code that is being written
         self.uses_code_files = False
         self.uses_unwind_rows = False
         self.uses_stacks = False
+        self.walk_state: tuple[int, ...] = ()  # where in a frame the walk of a stack keeps what it knows
+        self.sections: dict[str, tuple[str, int]] = {}  # further memory of programs: symbol -> section, bytes
+        self.features: dict[str, Span | None] = {}
+        self.span: Span | None = None  # of the code that is being written
         self.diagnostics: list[Diagnostic] = []
         self.code_files: list[str] = []
         self.words = dict(program.words)
@@ -136,6 +139,19 @@ class Module:
     def word(self, name: str) -> Pointer:
         """One of the runtime's words in `.bss` (`lost`, `cut`, ...)."""
         return self.bss(self.words[name])
+
+    def data(self, symbol: str, section: str, size_bytes: int) -> Pointer:
+        """Memory of programs, zero at first, in a section (`.bss.NAME`) of its own."""
+        self.sections[symbol] = (section, size_bytes)
+        return Pointer(f"@{symbol}")
+
+    def decision(self, kind: Literal["code_in", "within_code"], code_set: int, part: tuple[str, int]) -> Decision:
+        """How a question about callers is decided in a probe or function of the script."""
+        for decision in self.program.decisions:
+            own = ("probe", decision.probe) if decision.function is None else ("function", decision.function)
+            if own == part and decision.kind == kind and decision.code_set == code_set:
+                return decision
+        raise InternalError(f"nothing is decided about {kind} {code_set} in {part}")
 
     def bss(self, offset: int) -> Pointer:
         return Pointer(f"getelementptr (i8, ptr @bss, i64 {offset})")
@@ -206,6 +222,10 @@ class Module:
             f'@zeros = constant [{self.zeros} x i8] zeroinitializer, section ".rodata", align 8',
             f'@bss = global [{max(8, self.program.bss_size)} x i8] zeroinitializer, section ".bss", align 8',
             '@_license = constant [4 x i8] c"GPL\\00", section "license", align 1',
+        ]
+        lines += [
+            f'@{symbol} = global [{size} x i8] zeroinitializer, section "{section}", align 8'
+            for symbol, (section, size) in self.sections.items()
         ]
         lines += [
             f'@{spec.name} = global [32 x i8] zeroinitializer, section ".maps", align 8'

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from probelang.artifact.code import Call
 from probelang.diag import InternalError
+from probelang.llvm.callers.predicate import code_in
 from probelang.llvm.calls.lowering import Lowering, Result, Values
 from probelang.llvm.emitter import Emitter
 
@@ -15,7 +16,7 @@ def missing(e: Emitter, values: Values, call: Call) -> Result:
 
 
 LOWERINGS: Mapping[tuple[str, int], Lowering] = {
-    ("code_in", 2): missing,
+    ("code_in", 2): code_in,
     ("within_code", 1): missing,
     ("caller", 1): missing,
     ("callers", 1): missing,

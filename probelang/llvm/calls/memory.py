@@ -6,17 +6,20 @@ from collections.abc import Mapping
 
 from probelang.artifact.code import Call, Piece
 from probelang.artifact.integers import INTEGERS
-from probelang.llvm.builder import Operand, Value
+from probelang.llvm.builder import Label, Operand, Pointer, Value
 from probelang.llvm.calls.identity import field
 from probelang.llvm.calls.lowering import Lowering, Result, Values, number
 from probelang.llvm.calls.text import quote
 from probelang.llvm.emitter import Emitter
+from probelang.llvm.helper_ids import TASK, TASK_BTF
 from probelang.llvm.text.compose import Composition
 from probelang.llvm.text.format import format_piece
 from probelang.llvm.text.userstring import FAULT, finish_read, read_user_bytes, read_user_string
+from probelang.llvm.unwind import locate
+from probelang.llvm.unwind.typed import follow, member
 from probelang.llvm.values import Cell, StrVal
 
-REPLACED, REPLACED_SIMPLE = 16, 4  # calls under way with return probes, among which one is looked for
+MOST_REPLACED = 64  # calls under way with return probes: MAX_URETPROBE_DEPTH
 
 
 def read_number(e: Emitter, address: Value, bits: int, at: int, signed: bool = False) -> Value:
@@ -37,29 +40,41 @@ def return_address(e: Emitter, values: Values, call: Call) -> Result:
     the stack it was. Source: include/linux/uprobes.h, struct return_instance; kernel/events/uprobes.c, prepare_uretprobe."""
     slot = e.cell(number(values, 0))
     found = e.cell(read_number(e, e.get(slot), 64, call.at))
-    instances = e.cell(field(e, field(e, e.task(), "task_struct.utask"), "uprobe_task.return_instances"))
-    with e.when(e.truth(e.get(instances))):
-        if e.simple:
-            e.set(found, replaced_address(e, e.get(slot), e.get(instances), e.get(found), REPLACED_SIMPLE))
-        else:
-            arguments = (e.get(slot), e.get(instances), e.get(found))
-
-            def search(r: Emitter, parameters: list[Value]) -> None:
-                where, first, word = parameters
-                r.ret(replaced_address(r, where, first, word, REPLACED))
-
-            e.set(found, e.routine("replaced_return_address", ("slot", "first", "found"), search, *arguments))
+    behind = e.fresh("original")
+    with e.when(e.compare("eq", e.get(found), trampoline(e, behind))):
+        locate.define(e, "replaced_return_address", ("slot", "found"), replaced_address)
+        e.set(
+            found,
+            Value(e.assign(f"call i64 @replaced_return_address(i64 {e.get(slot)}, i64 {e.get(found)})")),
+        )
+    e.start(behind)
     return e.get(found)
 
 
-def replaced_address(e: Emitter, slot: Value, first: Value, found: Value, most: int) -> Value:
-    where, result, instance = e.cell(slot), e.cell(found), e.cell(first)
-    for _ in range(most):  # what is read of no instance is 0
-        stack = field(e, e.get(instance), "return_instance.stack")
-        with e.when(e.compare("eq", stack, e.get(where))):
-            e.set(result, field(e, e.get(instance), "return_instance.orig_ret_vaddr"))
-        e.set(instance, field(e, e.get(instance), "return_instance.next"))
-    return e.get(result)
+def trampoline(e: Emitter, none: Label) -> Value:
+    """Where hooked functions of this process return to; goes to `none` where there is no such place."""
+    place: Pointer = e.helper_pointer(TASK_BTF)
+    for name in ("task_struct.mm", "mm_struct.uprobes_state.xol_area"):
+        there = e.fresh("there")
+        place = follow(e, place, name)
+        e.branch_if(e.is_null(place), none, there)
+        e.start(there)
+    return member(e, place, "xol_area.vaddr")
+
+
+def replaced_address(r: Emitter, parameters: list[Value]) -> None:
+    """A function without frame. Of several calls at one place, each the end of the one before, the first was called from outside."""
+    slot, found = parameters
+    result = r.cell(found)
+    task = r.helper(TASK)
+    instance = r.cell(field(r, field(r, task, "task_struct.utask"), "uprobe_task.return_instances"))
+    with r.loop(MOST_REPLACED, plain_turns=MOST_REPLACED) as loop:
+        r.stop_if(loop, r.compare("eq", r.get(instance), 0))
+        stack = field(r, r.get(instance), "return_instance.stack")
+        with r.when(r.compare("eq", stack, slot)):
+            r.set(result, field(r, r.get(instance), "return_instance.orig_ret_vaddr"))
+        r.set(instance, field(r, r.get(instance), "return_instance.next"))
+    r.ret(r.get(result))
 
 
 def read_string(e: Emitter, address: Value, most: Operand, failed: Cell) -> StrVal:
