@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from probelang import resolved, syntax, typed
     from probelang.artifact.manifest import Manifest
     from probelang.dwarf.files import Files
+    from probelang.resolve.codesets import CodeSets
     from probelang.resolve.listing import Listed
 
 STAGES = ("tokens", "syntax", "resolved", "typed", "layout", "llvm", "asm", "manifest")
@@ -174,9 +175,18 @@ def type_source(source: SourceFile, options: Options, hooks: Hooks = QUIET) -> t
     with phase("check", source, hooks):
         from probelang.check import check
 
-        checked = check(program, options, files=files)
+        opened: list[CodeSets] = []
+
+        def codes() -> CodeSets:
+            if not opened:
+                from probelang.resolve.codesets import open_code_sets
+
+                opened.append(open_code_sets(options, files))
+            return opened[0]
+
+        checked = check(program, options, files=files, codes=codes)
         hooks.emit("typed", checked.program)
-    hooks.warn(checked.warnings)
+    hooks.warn((*checked.warnings, *(warning for sets in opened for warning in sets.warnings)))
     return checked.program
 
 

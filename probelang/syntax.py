@@ -203,9 +203,21 @@ class Histogram(Node):
     parameters: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class CodeTest(Node):
+    """`caller is X`, `caller in X`, `within X` -> 0 or 1. `code`: the parts of X, `process("P").function("f*")`."""
+
+    subject: Literal["caller", "within"]
+    code: tuple[Component, ...]
+
+    @property
+    def code_span(self) -> Span:
+        return self.code[0].span.to(self.code[-1].span)
+
+
 Expression: TypeAlias = (
     Number | Float | String | Name | TargetVariable | AtOperator | Member | Index | Pretty | AddressOf | Unary | Binary
-    | RegexMatch | Membership | Conditional | Assign | Increment | Call | Print | Statistic | Histogram
+    | RegexMatch | Membership | Conditional | Assign | Increment | Call | Print | Statistic | Histogram | CodeTest
 )  # fmt: skip
 
 # ----------------------------------------------------------------------------------------------- statements

@@ -8,7 +8,7 @@ All mistakes of all steps are reported together, each place once: a probe whose 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,8 @@ from probelang.check.scope import (
 )
 from probelang.check.sites import (
     Paired,
+    Templates,
+    asks_who_called,
     has_floats,
     join,
     mark_templates,
@@ -47,6 +49,7 @@ from probelang.check.sites import (
     names_variables,
     needs_site,
     split,
+    split_strays,
 )
 from probelang.check.walk import Code
 from probelang.diag import CompileError, CompileWarning, Diagnostic, similar_names
@@ -54,6 +57,7 @@ from probelang.dwarf.files import Files
 from probelang.options import Options
 
 if TYPE_CHECKING:
+    from probelang.check.callers import CodeFinder
     from probelang.dwarf.ctypes import CType
 
 
@@ -85,13 +89,14 @@ def check(
     options: Options,
     builtins: Mapping[tuple[str, int], Builtin] | None = None,
     files: Files | None = None,
+    codes: Callable[[], CodeFinder] | None = None,
 ) -> CheckResult:
     """Raises CompileError with every mistake. `builtins` by name and arity; None: those of probelang. `files`: those opened by this
-    compilation, whose debug information `$names` come from."""
+    compilation, whose debug information `$names` come from. `codes`: finds what `caller is X` asks about."""
     known = known_builtins() if builtins is None else builtins
     callable_ = {signature: row for signature, row in known.items() if not row.internal}
     scope = make_scope(program, callable_, options.elide, options.guru)
-    run = Inference(scope)
+    run = Inference(scope, codes=codes)
     _check_declarations(run)
     places = Places(files or Files(), options.skip_bad_variables)
     live = tuple([_root(run, p) for p in _prepare_all(scope, program, places)])
@@ -165,15 +170,26 @@ def _check_declarations(run: Inference) -> None:
 
 
 def _prepare_all(scope: Scope, program: resolved.Program, places: Places) -> Iterator[_Probe]:
-    mark_templates(scope)
-    templates = frozenset(f.name for f in scope.functions if f.is_template)
+    templates = mark_templates(scope)
     for number, whole in enumerate(program.probes):
-        needs = needs_site(whole, templates)
-        parts = split(whole) if needs else (whole,)
-        made = [_prepare(scope, number, probe, places, needs) for probe in parts]
+        made = [
+            _prepare(scope, number, probe, places, needs) for probe, needs in _parts(scope, whole, templates)
+        ]
         if len(made) > 1 and names_variables(whole):
             made = _described(made, places)
         yield from made
+
+
+def _parts(
+    scope: Scope, whole: resolved.Probe, templates: Templates
+) -> Iterator[tuple[resolved.Probe, bool]]:
+    """Of a probe those sites for which its code is the same; true where it is the code of one site (see `needs_site`)."""
+    if needs_site(whole, templates.variables):
+        yield from ((probe, True) for probe in split(whole))
+    elif asks_who_called(scope, whole, templates):
+        yield from split_strays(whole)
+    else:
+        yield whole, False
 
 
 def _described(probes: list[_Probe], places: Places) -> list[_Probe]:
@@ -334,9 +350,19 @@ def _lower_all(
     functions = _lower_functions(low)
     joined = join([(p.number, _lower_probe(low, p)) for p in live])
     lowered = tuple([probe for made in joined for probe in _finished(low, made)])
+    if low.hooked:
+        from probelang.check.callers import hidden_probes
+
+        lowered += tuple(hidden_probes(low))
     variables = tuple([_variable(u, overrides.get(u), keep_sums) for u in low.variables] + low.hidden)
     return typed.Program(
-        variables, functions, lowered, tuple(low.automata), tuple(low.places), tuple(low.spans)
+        variables,
+        functions,
+        lowered,
+        tuple(low.automata),
+        tuple(low.places),
+        tuple(low.spans),
+        tuple(low.code_sets),
     )
 
 

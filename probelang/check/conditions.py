@@ -28,6 +28,8 @@ def check_condition(run: Inference, condition: resolved.Condition) -> bool:
                 what = "use variables of the probed program"
             case syntax.AtOperator() if node.name not in ("defined", "probewrite"):
                 what = f"use `@{node.name}`"
+            case syntax.CodeTest():
+                what = "ask who called"
             case syntax.Print() if not node.to_string:
                 what = "print"
             case syntax.Name() if run.scope.find_global(node.name, condition.file) is None:

@@ -12,11 +12,13 @@ from typing import assert_never
 
 from probelang import typed
 from probelang.artifact import code
+from probelang.artifact.codesets import CodeSet
 from probelang.source import decode_text
 
 _PARENTHESISED = (
     code.Binary, code.Compare, code.Logical, code.Choose, code.Concat, code.Contains, code.Matches,
 )  # fmt: skip
+_MOST_RANGES = 8
 _ESCAPES = {"\n": "\\n", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
@@ -39,6 +41,8 @@ class _Writer:
     def lines(self) -> Iterator[str]:
         for variable in self._program.variables:
             yield self._variable(variable)
+        for number, code_set in enumerate(self._program.code_sets):
+            yield from _code_set(number, code_set)
         for number, function in enumerate(self._program.functions):
             self._locals = function.locals
             parameters = ", ".join(f"{v.name}: {v.type}" for v in function.locals[: function.parameters])
@@ -214,6 +218,25 @@ class _Writer:
         text = b"".join(_piece_text(p) for p in node.pieces)
         arguments = "".join(f", {self._expression(a)}" for a in node.arguments)
         return f"{'sprintf' if isinstance(node, code.Format) else 'printf'}({quote(text)}{arguments})"
+
+
+def _code_set(number: int, code_set: CodeSet) -> Iterator[str]:
+    yield f"code #{number} {code_set.text}"
+    for file in code_set.files:
+        yield f"    {file.path} {_ranges(file.ranges)}"
+    for hook in code_set.hooks:
+        yield f"    {hook.path} returns hooked at {_shortened([f'{offset:#x}' for offset in hook.offsets])}"
+    if code_set.unhooked:
+        yield "    by the stack, where no return is hooked"
+
+
+def _ranges(ranges: tuple[tuple[int, int], ...] | None) -> str:
+    return "all code" if ranges is None else _shortened([f"{low:#x}-{high:#x}" for low, high in ranges])
+
+
+def _shortened(parts: list[str]) -> str:
+    more = f" and {len(parts) - _MOST_RANGES} more" if len(parts) > _MOST_RANGES else ""
+    return ", ".join(parts[:_MOST_RANGES]) + more
 
 
 def _piece_text(piece: code.Piece) -> bytes:

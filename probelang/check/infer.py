@@ -8,8 +8,9 @@ the type that does not fit stands; an operand whose type is doubtful since is no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from probelang import syntax
 from probelang.artifact.code import Type
@@ -23,17 +24,21 @@ from probelang.check.scope import Body, FunctionUse, GlobalUse, LocalUse, Scope
 from probelang.diag import Diagnostic
 from probelang.source import Span
 
+if TYPE_CHECKING:
+    from probelang.check.callers import CodeFinder
+
 KEY_LIMIT = 9
 
 
 @dataclass(slots=True, eq=False)
 class Inference:
     """What inference works on. `found` are the mistakes so far; `receiver` is the local to which the expression at hand is
-    assigned, when that is all that the expression does."""
+    assigned, when that is all that the expression does. `codes`: finds what `caller is X` asks about."""
 
     scope: Scope
     found: list[Diagnostic] = field(default_factory=list[Diagnostic])
     receiver: LocalUse | None = None
+    codes: Callable[[], CodeFinder] | None = None
 
     def note_read(self, use: GlobalUse | LocalUse) -> None:
         if self.receiver is not None:
@@ -120,6 +125,10 @@ def infer(run: Inference, body: Body, node: syntax.Expression) -> Cell:
             infer_histogram(run, body, node)
             run.report(mistakes.HistogramMisplaced(span=node.span))
             return Cell(doubtful=True)
+        case syntax.CodeTest():
+            from probelang.check.callers import infer_test
+
+            return infer_test(run, body, node)
         case (
             syntax.TargetVariable() | syntax.AtOperator() | syntax.Member() | syntax.Pretty() | syntax.AddressOf()
         ):  # fmt: skip
@@ -510,6 +519,10 @@ def infer_call(run: Inference, body: Body, node: syntax.Call, statement: bool = 
         return Cell(doubtful=True)
     for argument, kind in zip(node.arguments, builtin.parameters, strict=True):
         expect(run, body, argument, kind)
+    if builtin.rewritten:
+        from probelang.check.callers import infer_caller
+
+        return infer_caller(run, body, node)
     if builtin.guru:
         may_change(run, node.name_span, f"`{node.name}`")
     if builtin.result is Type.VOID:

@@ -16,6 +16,7 @@ from typing import Literal, assert_never, cast
 from probelang import syntax
 from probelang.artifact import code
 from probelang.artifact.code import Type, type_of
+from probelang.artifact.codesets import CodeSet
 from probelang.artifact.formats import FLOATS, parse_format
 from probelang.builtins import Builtin
 from probelang.check import mistakes
@@ -48,8 +49,10 @@ class Lowering:
     spans: list[Span] = field(default_factory=list[Span])
     automata: list[code.Automaton] = field(default_factory=list[code.Automaton])
     hidden: list[code.Variable] = field(default_factory=list[code.Variable])
-    locals: list[code.LocalVariable] = field(default_factory=list[code.LocalVariable])
     sessions: bool = False
+    locals: list[code.LocalVariable] = field(default_factory=list[code.LocalVariable])
+    code_sets: list[CodeSet] = field(default_factory=list[CodeSet])
+    hooked: dict[int, dict[int | None, Span]] = field(default_factory=dict[int, "dict[int | None, Span]"])
     _places: dict[tuple[int, int, int], int] = field(default_factory=dict[tuple[int, int, int], int])
     _patterns: dict[bytes, int] = field(default_factory=dict[bytes, int])
 
@@ -92,6 +95,12 @@ class Lowering:
         """The number of a new variable."""
         self.hidden.append(variable)
         return len(self.variables) + len(self.hidden) - 1
+
+    def code_set(self, found: CodeSet) -> int:
+        """The number of a set."""
+        if found not in self.code_sets:
+            self.code_sets.append(found)
+        return self.code_sets.index(found)
 
     def dropped(self, use: GlobalUse | LocalUse | None) -> bool:
         """Whether this is a local that nothing reads."""
@@ -172,6 +181,10 @@ def lower_any(low: Lowering, body: Body, node: syntax.Expression) -> code.Expr:
             )
         case syntax.Statistic():
             return _lower_statistic(low, body, node)
+        case syntax.CodeTest():
+            from probelang.check.callers import lower_test
+
+            return lower_test(low, body, node)
         case (
             syntax.Histogram() | syntax.TargetVariable() | syntax.AtOperator() | syntax.Member() | syntax.Pretty()
             | syntax.AddressOf()
@@ -392,6 +405,10 @@ def _lower_call(low: Lowering, body: Body, node: syntax.Call) -> code.Expr:
     builtin = low.run.scope.builtins.get((node.name, len(arguments)))
     if builtin is None:
         return _NOTHING
+    if builtin.rewritten:
+        from probelang.check.callers import lower_caller
+
+        return lower_caller(low, body, node)
     _check_register(low, node, builtin)
     return code.Call(builtin.name, arguments, builtin.result, at)
 

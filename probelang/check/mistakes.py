@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from probelang.diag.callers import *
     from probelang.diag.kernel import *
     from probelang.diag.types import *
     from probelang.diag.variables import *
@@ -16,4 +17,11 @@ else:
     def __getattr__(name: str) -> type:
         from probelang.diag import kernel, types, variables
 
-        return getattr(types, name, None) or getattr(kernel, name, None) or getattr(variables, name)
+        found: type | None = getattr(types, name, None) or getattr(kernel, name, None)
+        if found is None:
+            found = getattr(variables, name, None)
+        if found is None:
+            from probelang.diag import callers
+
+            found = getattr(callers, name)
+        return found

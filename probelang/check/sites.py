@@ -7,7 +7,7 @@ Probes whose code comes out the same are joined again after lowering (`join`). F
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from probelang import resolved, syntax, typed
@@ -47,8 +47,25 @@ def has_floats(node: Code) -> bool:
     return any(isinstance(inner, syntax.Float) for inner in everything(node))
 
 
-def mark_templates(scope: Scope) -> None:
-    """Sets `is_template` of functions that name variables of the probed program, and of all that call them."""
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """Names of the script's functions that have a copy for each place: `variables`: they use variables of the probed program,
+    themselves or in what they call; `callers`: they ask who called."""
+
+    variables: frozenset[str]
+    callers: frozenset[str]
+
+
+def mark_templates(scope: Scope) -> Templates:
+    """Sets `is_template` of functions."""
+    found = Templates(_reaching(scope, names_target), _reaching(scope, lambda body: asks_caller(scope, body)))
+    for function in scope.functions:
+        function.is_template = function.name in found.variables or function.name in found.callers
+    return found
+
+
+def _reaching(scope: Scope, has: Callable[[syntax.Block], bool]) -> frozenset[str]:
+    """The functions whose code, or code that it calls, has something."""
     names: set[str] = set()
     waiting = list(scope.functions)
     found = True
@@ -56,12 +73,25 @@ def mark_templates(scope: Scope) -> None:
         found = False
         for function in list(waiting):
             body = function.declared.declaration.body
-            if names_target(body) or (names and not names.isdisjoint(_calls(body))):
-                function.is_template = found = True
+            if has(body) or (names and not names.isdisjoint(_calls(body))):
+                found = True
                 names.add(function.name)
                 waiting.remove(function)
-    for function in scope.functions:  # an overload of one
-        function.is_template = function.is_template or function.name in names
+    return frozenset(names)
+
+
+def asks_caller(scope: Scope, node: Code) -> bool:
+    """Whether code asks who called: what that means depends on the place, and on the probed file."""
+    return any(
+        isinstance(inner, syntax.CodeTest) or (isinstance(inner, syntax.Call) and _is_rewritten(scope, inner))
+        for inner in everything(node)
+    )
+
+
+def _is_rewritten(scope: Scope, call: syntax.Call) -> bool:
+    signature = call.name, len(call.arguments)
+    row = scope.builtins.get(signature)
+    return row is not None and row.rewritten and signature not in scope.by_signature
 
 
 def _calls(body: syntax.Block) -> set[str]:
@@ -77,6 +107,35 @@ def split(probe: resolved.Probe) -> Iterator[resolved.Probe]:
     details = probe.details or tuple(resolved.SiteDetail() for _ in point.sites)
     for site, detail in zip(point.sites, details, strict=True):
         yield replace(probe, point=replace(point, sites=(site,)), details=(detail,))
+
+
+def split_strays(probe: resolved.Probe) -> Iterator[tuple[resolved.Probe, bool]]:
+    """Those sites where the caller is found in one way, the entries of functions, and each other one; true for these."""
+    point = probe.point
+    if not isinstance(point, FunctionPoint) or point.is_return or all(map(_is_plain, probe.details)):
+        yield probe, False
+        return
+    pairs = list(zip(point.sites, probe.details, strict=True))
+    plain = [(site, detail) for site, detail in pairs if _is_plain(detail)]
+    if plain:
+        sites, details = tuple(site for site, _ in plain), tuple(detail for _, detail in plain)
+        yield replace(probe, point=replace(point, sites=sites), details=details), False
+    for site, detail in pairs:
+        if not _is_plain(detail):
+            yield replace(probe, point=replace(point, sites=(site,)), details=(detail,)), True
+
+
+def _is_plain(detail: resolved.SiteDetail) -> bool:
+    return detail.is_entry and detail.instance is None and detail.mark is None
+
+
+def asks_who_called(scope: Scope, probe: resolved.Probe, templates: Templates) -> bool:
+    """Whether a probe's code, or a function that it calls, asks who called."""
+    return any(asks_caller(scope, c) or _calls_any(c, templates.callers) for c in _code_of(probe))
+
+
+def _calls_any(node: Code, names: frozenset[str]) -> bool:
+    return bool(names) and any(isinstance(n, syntax.Call) and n.name in names for n in everything(node))
 
 
 def needs_site(probe: resolved.Probe, templates: frozenset[str]) -> bool:

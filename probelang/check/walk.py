@@ -44,13 +44,15 @@ def parts(node: Code) -> tuple[Code, ...]:
 _Rarer: TypeAlias = (
     syntax.TargetVariable | syntax.Member | syntax.Pretty | syntax.AddressOf | syntax.Unary | syntax.RegexMatch
     | syntax.Membership | syntax.Conditional | syntax.Empty | syntax.While | syntax.For | syntax.Foreach | syntax.Next
-    | syntax.Break | syntax.Continue | syntax.Try
+    | syntax.Break | syntax.Continue | syntax.Try | syntax.CodeTest
 )  # fmt: skip
 
 
 def _parts_of_rarer(node: _Rarer) -> tuple[Code, ...]:
     match node:
         case syntax.TargetVariable() | syntax.Empty() | syntax.Next() | syntax.Break() | syntax.Continue():
+            return ()
+        case syntax.CodeTest():
             return ()
         case syntax.Foreach():
             return _given((*node.keys, node.value, node.target, *(node.slice or ()), node.limit, node.body))

@@ -135,7 +135,7 @@ class NoSuchLibrary(Diagnostic):
     similar: tuple[str, ...] = ()
 
     def title(self) -> str:
-        return f"cannot find library `{self.name}` of `{self.executable}`"
+        return f"cannot find library `{self.name}`" + (f" of `{self.executable}`" if self.executable else "")
 
     def help(self) -> str:
         return did_you_mean(self.similar) or "give its full path, if the program loads it while it runs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from probelang.parse import declarations, expressions, statements
+from probelang.parse import declarations, expressions, predicates, statements
 from probelang.parse.builder import Builder
 from probelang.parse.driver import Action
 
@@ -72,5 +72,6 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         **{name: vars(expressions)[name] for name in _PLAIN},
         **{name: vars(statements)[name] for name in _STATEMENTS},
         **{name: vars(declarations)[name] for name in _DECLARATIONS},
+        **{name: vars(predicates)[name] for name in ("caller_test", "within_test")},
     }
 )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from probelang.diag.deferred import Deferred
 from probelang.parse import tokens
 from probelang.parse.builder import Builder
+from probelang.parse.predicates import PREDICATE_WORDS, begins_predicate, mistaken
 from probelang.parse.tables import State, Tables
 from probelang.parse.tokens import DECLARATION_KEYWORDS, KEYWORDS, Token, describe
 
@@ -83,10 +84,10 @@ class Parser:
     def _next(self) -> Token:
         return self._ahead.popleft() if self._ahead else self._fetch()
 
-    def _peek(self) -> Token:
-        if not self._ahead:
+    def _peek(self, distance: int = 0) -> Token:
+        while len(self._ahead) <= distance:
             self._ahead.append(self._fetch())
-        return self._ahead[0]
+        return self._ahead[distance]
 
     def _classify(self, token: Token) -> Token:
         """The token with the kind that it has at this place."""
@@ -100,6 +101,12 @@ class Parser:
             return token._replace(kind="WHEN")
         if kind == "return" and self._peek().kind in (";", "}"):
             return token._replace(kind="RETURN_ALONE")
+        if (
+            kind == tokens.IDENT
+            and token.text in PREDICATE_WORDS
+            and (soft := PREDICATE_WORDS[token.text]) in accepted
+        ):
+            return token._replace(kind=soft) if begins_predicate(token, self._peek) else token
         return token
 
     def _component(self, token: Token) -> Token:
@@ -157,6 +164,11 @@ class Parser:
 
     def _report(self, token: Token, accepted: State) -> None:
         if self._follows(token, accepted):
+            return
+        form = mistaken(token, self._values)
+        if form is not None:
+            if form not in self._builder.errors:
+                self._builder.errors.append(form)
             return
         advice = ""
         if token.kind == tokens.END:

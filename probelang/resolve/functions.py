@@ -214,10 +214,15 @@ def _address_site(file: FileTarget, address: int, suffix: str, span: Span) -> Si
 
 
 def _indirect(binary: Binary, function: Function, span: Span) -> CompileWarning:
+    shown = implementations(binary, function)
+    return names.IndirectFunction(span=span, name=function.name, path=binary.path, implementations=shown)
+
+
+def implementations(binary: Binary, function: Function) -> tuple[str, ...]:
+    """A few of the functions that an IFUNC chooses from, by their names."""
     stem = function.name.lstrip("_")
     known = find_functions(binary, f"__{stem}_*")
-    shown = tuple(f.name for f in known if not f.indirect and "chk" not in f.name)[:SHOWN_IMPLEMENTATIONS]
-    return names.IndirectFunction(span=span, name=function.name, path=binary.path, implementations=shown)
+    return tuple(f.name for f in known if not f.indirect and "chk" not in f.name)[:SHOWN_IMPLEMENTATIONS]
 
 
 def _no_function(binary: Binary, pattern: str, suffix: str) -> Diagnostic:

@@ -216,18 +216,22 @@ def _reached(pid: int, name: str) -> str | None:
 # ------------------------------------------------------------------------------------------------ libraries
 
 
-def libraries_of(executable: str, name: str, host: Host, pid: int | None = None) -> tuple[str, ...]:
-    """The files that `.library("name")` means for a program. Raises BinaryError when there is none."""
+def libraries_of(executable: str | None, name: str, host: Host, pid: int | None = None) -> tuple[str, ...]:
+    """The files that `.library("name")` means for a program, or for any. Raises BinaryError when there is none."""
     if "/" in name:
         return _by_path(name, host)
-    loaded = mapped_files(pid) if pid is not None else needed_libraries(executable, host)
+    loaded: tuple[str, ...] = ()
+    if pid is not None:
+        loaded = mapped_files(pid)
+    elif executable is not None:
+        loaded = needed_libraries(executable, host)
     found = [path for path in loaded if _called(path, name)]
     # what a program opens while it runs is in no list: take what the loader would take
     found = found or find_libraries(name)
     if not found:
         known = sorted({os.path.basename(path) for path in loaded})
         similar = similar_names(name, known)
-        raise BinaryError(target.NoSuchLibrary(name=name, executable=executable, similar=similar))
+        raise BinaryError(target.NoSuchLibrary(name=name, executable=executable or "", similar=similar))
     return _files(found, host)
 
 

@@ -141,14 +141,14 @@ def _process(components: tuple[syntax.Component, ...], env: Env) -> Built:
             return Built(
                 tuple(
                     ProcessPoint(suffix, p.executable, p.pid, f"{p.text}.{suffix}")
-                    for p in _processes(head, env, needs_file=False)
+                    for p in processes_of(head, env, needs_file=False)
                 )
             )
         case "syscall" | "syscall.return":
             return Built(
                 tuple(
                     SyscallPoint(suffix == "syscall.return", p.executable, p.pid, f"{p.text}.{suffix}")
-                    for p in _processes(head, env, needs_file=False)
+                    for p in processes_of(head, env, needs_file=False)
                 )
             )
         case "statement.absolute":
@@ -178,7 +178,7 @@ def _absolute(head: syntax.Component, statement: syntax.Component, env: Env) -> 
     return Built((point,), found.warnings, (found.details,))
 
 
-def _processes(head: syntax.Component, env: Env, needs_file: bool) -> tuple[Process, ...]:
+def processes_of(head: syntax.Component, env: Env, needs_file: bool) -> tuple[Process, ...]:
     """The programs (or the process) that a point begins with. `needs_file`: a point about code cannot mean every
     program."""
     try:
@@ -215,9 +215,9 @@ def _code(head: syntax.Component, rest: tuple[syntax.Component, ...], env: Env) 
     failures: list[Diagnostic] = []
     library = rest[0] if rest[0].name == "library" else None
     code = rest[1:] if library is not None else rest
-    processes = _processes(head, env, needs_file=True)
+    processes = processes_of(head, env, needs_file=True)
     for process in processes:
-        for path, text in _files(process, library, env):
+        for path, text in files_of(process, library, env):
             try:
                 file = FileTarget(env.host.open(path), text, env.host.files, env.options.backend)
                 sites = _sites(file, code)
@@ -256,7 +256,7 @@ def _blamed(
             return (library or head).span
 
 
-def _files(process: Process, library: syntax.Component | None, env: Env) -> list[tuple[str, str]]:
+def files_of(process: Process, library: syntax.Component | None, env: Env) -> list[tuple[str, str]]:
     """The files that the code lies in, each with the text of the point so far."""
     assert process.executable is not None
     if library is None:

@@ -15,6 +15,7 @@ from probelang.syntax import (
     AtOperator,
     Binary,
     Call,
+    CodeTest,
     Conditional,
     Expression,
     ExpressionStatement,
@@ -146,6 +147,9 @@ def written(node: Expression) -> str:
             return f"([{_all(indexes)}] in {written(array)})"
         case Conditional(condition=condition, then=then, otherwise=otherwise):
             return f"({written(condition)} ? {written(then)} : {written(otherwise)})"
+        case CodeTest(subject=subject, code=code):
+            parts = (f"{part.name}({_literal(part.argument)})" for part in code if part.argument is not None)
+            return f"<{subject} {'.'.join(parts)}>"
         case Assign(op=op, target=target, value=value):
             return f"({written(target)} {op} {written(value)})"
         case Increment(op=op, target=target, prefix=prefix):

@@ -1,0 +1,258 @@
+"""What code `caller is X`, `caller in X` and `within X` ask about: from the parts of X to ranges of files.
+
+    find(`caller is function("parse_*")`, Surroundings("/bin/x"))
+    ->  CodeSet('function("parse_*")', (CodeFile("/bin/x", "9f..", ((0x1140, 0x11c3), ...)),))
+
+Files are found as in probe points; what is no code of one file is passed over where another has some, and else a mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from probelang import syntax
+from probelang.artifact.codesets import CodeFile, CodeSet, Hook
+from probelang.diag import CompileError, CompileWarning, Diagnostic, respan
+from probelang.diag.deferred import Deferred, names, target
+from probelang.dwarf.binary import Binary
+from probelang.dwarf.declarations import declared_at
+from probelang.dwarf.entry import Entry
+from probelang.dwarf.files import Files
+from probelang.dwarf.functions import Function, is_pattern
+from probelang.dwarf.image import BinaryError
+from probelang.dwarf.inlining import call_place
+from probelang.dwarf.instances import entry_address, find_instances
+from probelang.dwarf.lines import file_matches
+from probelang.options import Options
+from probelang.resolve.candidates import FileTarget
+from probelang.resolve.extents import Code, functions_of, joined, lines_of, overlap
+from probelang.resolve.families import point_text
+from probelang.resolve.paths import Host, libraries_of
+from probelang.resolve.patterns import Lines, parse_place
+from probelang.resolve.points import Env, processes_of
+from probelang.resolve.sources import instances_at
+from probelang.resolved import Surroundings
+from probelang.sites import judge, judge_return
+
+if TYPE_CHECKING:
+    from probelang.diag import callers as mistakes
+else:
+    mistakes = Deferred("probelang.diag.callers")
+
+MOST_HOOKS = 256
+"""Functions whose returns are hooked for one `within`: each call of each of them costs something. Of more the stacks are unwound."""
+
+_KEEPERS = ("function", "statement")
+
+
+@dataclass(slots=True)
+class CodeSets:
+    """Finds each set once. `warnings`: about functions whose own code is only a choice of others."""
+
+    env: Env
+    warnings: list[CompileWarning] = field(default_factory=list[CompileWarning])
+    _known: dict[object, CodeSet] = field(default_factory=dict[object, CodeSet])
+
+    def find(self, test: syntax.CodeTest, around: Surroundings) -> CodeSet:
+        """Raises CompileError, naming the part of the test that means nothing."""
+        parts = tuple((part.name, part.argument) for part in test.code)
+        where = None if test.code[0].name == "process" else (around.path, around.program, around.pid)
+        key = test.subject, parts, where
+        if key not in self._known:
+            self._known[key] = self._make(test, around)
+        return self._known[key]
+
+    def files(self, test: syntax.CodeTest, around: Surroundings) -> tuple[str, ...]:
+        """The files whose code is meant. Raises CompileError."""
+        head = test.code[0]
+        library = next((part for part in test.code if part.name == "library"), None)
+        if head.name == "process":
+            processes = processes_of(head, self.env, needs_file=True)
+            programs = [(p.executable, p.pid) for p in processes if p.executable is not None]
+            if library is None:
+                return tuple(dict.fromkeys(path for path, _ in programs))
+        elif library is None:
+            return self._probed(test, around)
+        else:
+            programs = [(around.program or around.path or "", around.pid)]
+        return self._libraries(library, programs)
+
+    @staticmethod
+    def _probed(test: syntax.CodeTest, around: Surroundings) -> tuple[str, ...]:
+        path = around.path or around.program
+        if path is None:
+            what, span = point_text(test.code), test.code_span
+            raise CompileError([mistakes.NoProbedFile(span=span, what=what, probe=around.probe)])
+        return (path,)
+
+    def _libraries(
+        self, library: syntax.Component, programs: Iterable[tuple[str, int | None]]
+    ) -> tuple[str, ...]:
+        assert isinstance(library.argument, bytes)
+        name = library.argument.decode("utf-8", "surrogateescape")
+        found: dict[str, None] = {}
+        for executable, pid in programs:
+            try:
+                found |= dict.fromkeys(libraries_of(executable or None, name, self.env.host, pid))
+            except BinaryError as error:
+                raise CompileError([respan(error.diagnostic, library.span)]) from None
+        return tuple(found)
+
+    def _make(self, test: syntax.CodeTest, around: Surroundings) -> CodeSet:
+        found: list[tuple[FileTarget, Code | None]] = []
+        failures: list[Diagnostic] = []
+        for path in self.files(test, around):
+            try:
+                found.append(self._in_file(test, path))
+            except BinaryError as error:
+                failures.append(respan(error.diagnostic, _blamed(error.diagnostic, test).span))
+        if not found:
+            raise CompileError(failures[:1])
+        files = tuple(_code_file(file.binary, code) for file, code in found)
+        if test.subject == "caller":
+            return CodeSet(point_text(test.code), files)
+        hooks, unhooked = self._hooks(found)
+        return CodeSet(point_text(test.code), files, hooks, unhooked)
+
+    def _in_file(self, test: syntax.CodeTest, path: str) -> tuple[FileTarget, Code | None]:
+        """None: all code of the file. Raises BinaryError."""
+        file = FileTarget(self.env.host.open(path), "", self.env.host.files, self.env.options.backend)
+        code: Code | None = None
+        for part in test.code:
+            if part.name in _KEEPERS:
+                pattern = _argument(part)
+                own = functions_of(file, pattern) if part.name == "function" else lines_of(file, pattern)
+                code = own if code is None else Code(overlap(code.ranges, own.ranges), has_copies=True)
+                self._check(file.binary, own, pattern, part)
+        if code is not None and not code.ranges:
+            raise BinaryError(mistakes.NoSuchCode(what=point_text(test.code), path=path))
+        return file, code
+
+    def _check(self, binary: Binary, code: Code, pattern: str | int, part: syntax.Component) -> None:
+        """An IFUNC's code only chooses a function: it calls nothing that anyone asks about."""
+        chosen = [f for f in code.functions if f.indirect]
+        if chosen and len(chosen) == len(code.functions) and not is_pattern(str(pattern)):
+            from probelang.resolve.functions import implementations
+
+            known = implementations(binary, chosen[0])
+            warning = names.IndirectFunction(
+                span=part.span, name=chosen[0].name, path=binary.path, implementations=known
+            )
+            if warning not in self.warnings:
+                self.warnings.append(warning)
+
+    # -------------------------------------------------------------------------------------------- inlined callers
+
+    def surrounds(
+        self, test: syntax.CodeTest, around: Surroundings, chain: tuple[Entry, ...], copy: Entry
+    ) -> bool:
+        """Whether what a copy was inlined into (`chain`, innermost first) is such code: the caller of a function that is not called.
+        Raises CompileError."""
+        self.find(test, around)  # which says what is wrong
+        if around.path not in self.files(test, around):
+            return False
+        try:
+            return all(
+                self._surrounds(part, around.path, chain, copy) for part in test.code if part.name in _KEEPERS
+            )
+        except BinaryError:
+            return False  # another file has it
+
+    def _surrounds(self, part: syntax.Component, path: str, chain: tuple[Entry, ...], copy: Entry) -> bool:
+        file = FileTarget(self.env.host.open(path), "", self.env.host.files)
+        pattern = _argument(part)
+        if isinstance(pattern, int):
+            own = functions_of(file, pattern) if part.name == "function" else lines_of(file, pattern)
+            address = entry_address(chain[-1])
+            return part.name == "function" and address in {f.address for f in own.functions}
+        place = parse_place(pattern)
+        if part.name == "function" or place.lines is None:
+            keys = {i.entry.key for i in instances_at(file, pattern)}
+            return any(entry.key in keys for entry in chain)
+        source, line = call_place(copy)
+        if not file_matches(source, place.file) or (place.lines.ranges and line not in place.lines):
+            return False
+        keys = {i.entry.key for i in find_instances(file.debug(), place.function)}
+        return any(e.key in keys and _is_behind(place.lines, e, line) for e in chain)
+
+    # -------------------------------------------------------------------------------------------- hooked returns
+
+    def _hooks(self, found: list[tuple[FileTarget, Code | None]]) -> tuple[tuple[Hook, ...], bool]:
+        """The functions whose returns can be hooked, and whether that is not all of the code."""
+        if self.env.options.backend == "ptrace":
+            return (), True
+        hooks: list[Hook] = []
+        unhooked = False
+        for file, code in found:
+            offsets = () if code is None or file.binary.throws else _hookable(file.binary, code.functions)
+            unhooked = unhooked or code is None or code.has_copies or len(offsets) < len(code.functions)
+            if offsets:
+                hooks.append(Hook(file.binary.path, offsets))
+        if sum(len(hook.offsets) for hook in hooks) > MOST_HOOKS:
+            return (), True
+        return tuple(hooks), unhooked
+
+
+def open_code_sets(options: Options, files: Files) -> CodeSets:
+    """For one compilation, which has opened `files`."""
+    return CodeSets(Env(options, Host.current(files)))
+
+
+def _is_behind(lines: Lines, function: Entry, line: int) -> bool:
+    return lines.behind is None or declared_at(function)[1] + lines.behind == line
+
+
+def _hookable(binary: Binary, functions: Iterable[Function]) -> tuple[int, ...]:
+    """File offsets of entries at which a return can be hooked. Source: see `probelang.sites.judge`."""
+    return tuple(
+        sorted(
+            f.offset
+            for f in functions
+            if not f.indirect and judge(binary, f.address) is None and judge_return(binary, f) is None
+        )
+    )
+
+
+def _code_file(binary: Binary, code: Code | None) -> CodeFile:
+    image = binary.image
+    segments = [s for s in image.segments if s.executable]
+    if not segments:
+        raise BinaryError(target.NotProbeable(path=binary.path, kind="a file without code"))
+    ranges: tuple[tuple[int, int], ...] | None = None
+    if code is not None:
+        ranges = joined(
+            (offset, offset + high - low) for low, high in code.ranges for offset in _offset(binary, low)
+        )
+    elif len(segments) > 1:
+        ranges = joined((s.offset, s.offset + s.file_size) for s in segments)
+    first = segments[0]
+    is_fixed = binary.kind == "exec"
+    return CodeFile(
+        binary.path, binary.build_id, ranges, first.offset, first.address, first.file_size, is_fixed
+    )
+
+
+def _offset(binary: Binary, address: int) -> tuple[int, ...]:
+    offset = binary.image.offset_of(address)
+    return () if offset is None else (offset,)
+
+
+def _argument(part: syntax.Component) -> str | int:
+    argument = part.argument
+    assert argument is not None
+    return argument if isinstance(argument, int) else argument.decode("utf-8", "surrogateescape")
+
+
+def _blamed(problem: Diagnostic, test: syntax.CodeTest) -> syntax.Component:
+    """The part that a mistake is about: the file, or what is looked for in it."""
+    about_file = isinstance(
+        problem,
+        target.FileUnreadable
+        | target.NotElf
+        | target.WrongArchitecture
+        | target.NotProbeable
+        | target.CorruptFile,
+    )
+    return test.code[0] if about_file else test.code[-1]
