@@ -10,7 +10,8 @@ A script's strings hold stacks and names of functions as *tokens*, which become 
     caller()       ->  b"\\x1bF" + 16 digits + 8 digits                  the function at a frame; then the process, 0 where a file tells all
     usymdata()     ->  b"\\x1bD" + 16 digits + 8 digits                  `function+0x12 [file]` at a frame
 
-Frame 0 of a stack is the current instruction; each further one is a return address, and what calls it ends one byte before.
+Frame 0 of a stack is the current instruction; each further one is a return address, and what calls it ends one byte before. Of
+callers() all are return addresses (STACK_FLAG_CALLERS).
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ TOKEN = 0x1B
 STACK_TOKEN, NAME_TOKEN, DATA_TOKEN = b"\x1bS", b"\x1bF", b"\x1bD"
 STACK_TOKEN_BYTES, NAME_TOKEN_BYTES = 18, 26
 
-STACK_FLAG_CUT = 1
-"""The stack goes on where it could not be followed."""
+STACK_FLAG_CUT, STACK_FLAG_CALLERS = 1, 2
+"""The stack goes on where it could not be followed; it has no frame 0, so the first is a return address as well."""
+STACK_FLAG_CALLERS = 2
+"""Frame 0 is a return address as well."""
 STACK_HEADER = struct.Struct("<IIII")
 """A value of the map `stacks`: count of frames, flags, process id (0 where every frame is of a file), zero; then MOST_FRAMES u64."""
 STACK_BYTES = STACK_HEADER.size + 8 * MOST_FRAMES

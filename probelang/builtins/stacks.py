@@ -3,8 +3,8 @@
     probe P { seen[ubacktrace()] <<< 1 }
     probe end { foreach (s in seen- limit 5) { print_ustack(s) printf("\t%d times\n", @count(seen[s])) } }
 
-A stack is a string of addresses, innermost first, as `0x` and hexadecimal digits, separated by single spaces. It is
-found by frame pointers, and it ends where a string is full.
+A stack is a short string that stands for its frames, the innermost first, whatever their number; it shows as their functions' names. It is
+unwound as debuggers do it, by the tables that programs carry for exceptions, and by frame pointers where a file has none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ L, S, V = Type.LONG, Type.STRING, Type.VOID
 _LATER = "keep ubacktrace() in an array and turn it into text in a timer or end probe"
 
 ROWS: tuple[Builtin, ...] = (
-    Builtin("ubacktrace", (), S, "The stack of the current task in user mode, as addresses."),
+    Builtin("ubacktrace", (), S, "The stack of the current task in user mode: who called whom, up to 127 frames."),
     Builtin("ustack", (L,), L, "Address n (from 0, the current instruction) of the stack; 0 beyond its end."),
     Builtin("ucallers", (L,), S, "The first n addresses of the stack."),
     Builtin("usymname", (L,), S, "The name of the function at an address, or the address in hexadecimal."),

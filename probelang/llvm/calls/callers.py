@@ -18,6 +18,4 @@ def missing(e: Emitter, values: Values, call: Call) -> Result:
 LOWERINGS: Mapping[tuple[str, int], Lowering] = {
     ("code_in", 2): code_in,
     ("within_code", 1): missing,
-    ("caller", 1): missing,
-    ("callers", 1): missing,
 }

@@ -202,11 +202,20 @@ def place_number(e: Emitter, values: Values, call: Call) -> Result:
 
 
 def is_return(e: Emitter, values: Values, call: Call) -> Result:
+    return _returned(e, (FunctionPoint, SyscallPoint))
+
+
+def function_returned(e: Emitter) -> Value:
+    """1 behind the return of a function: the current instruction is its caller's."""
+    return _returned(e, (FunctionPoint,))
+
+
+def _returned(e: Emitter, kinds: tuple[type[FunctionPoint | SyscallPoint], ...]) -> Value:
     program = e.module.program
     flags = [0] * len(program.sites)
     for probe in program.kernel:
         point = program.source.probes[probe.index].point
-        if isinstance(point, FunctionPoint | SyscallPoint) and point.is_return:
+        if isinstance(point, kinds) and point.is_return:
             count = len(point.sites) if isinstance(point, FunctionPoint) else 1
             flags[probe.first_site : probe.first_site + count] = [1] * count
     if len(set(flags)) == 1:

@@ -1,70 +1,68 @@
-"""The stack of the process, by frame pointers, as addresses; names only where the runtime makes them."""
+"""The stack of the process and its symbols. Names only the runtime has: here they are tokens (`probelang.artifact.stacks`).
+
+ubacktrace()  ->  "\x1bS" and the number of an entry of the map `stacks`        usymname(a)  ->  "\x1bF" and the frame of `a`
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from probelang.artifact.code import Call
-from probelang.artifact.stacks import DATA_TOKEN, NAME_TOKEN
+from probelang.artifact.stacks import DATA_TOKEN, MOST_FRAMES, NAME_TOKEN
 from probelang.llvm.builder import Operand, Value
-from probelang.llvm.calls.identity import pid
+from probelang.llvm.calls.identity import function_returned, pid
 from probelang.llvm.calls.lowering import Lowering, Result, Values, number, text
 from probelang.llvm.emitter import Emitter
-from probelang.llvm.frame import TEXT_HEADER
-from probelang.llvm.helper_ids import TASK_BTF
 from probelang.llvm.prints import send_call
 from probelang.llvm.text import stack
-from probelang.llvm.unwind.tokens import name_token
-from probelang.llvm.values import Buffer, StrVal
-
-GET_TASK_STACK = 141
-USER_STACK = 1 << 8  # BPF_F_USER_STACK
-MAX_DEPTH = 128
-
-
-def read_stack(e: Emitter) -> tuple[Buffer, Value]:
-    """The raw addresses, from the data of a buffer on, and how many there are. bpf_get_stack wants the context, which functions
-    do not have; the current task's stack is the same."""
-    buffer = e.buffer()
-    room = min(2 * e.capacity, 8 * MAX_DEPTH)
-    task = e.helper_pointer(TASK_BTF)
-    got = e.cell(e.helper(GET_TASK_STACK, task, e.at(buffer.offset + TEXT_HEADER), room, USER_STACK))
-    size = e.select(e.compare("slt", e.get(got), 0), 0, e.get(got))
-    return buffer, e.shift_right(size, 3)
+from probelang.llvm.unwind.keeping import keep
+from probelang.llvm.unwind.state import ADDRESSES
+from probelang.llvm.unwind.tokens import name_token, stack_token
+from probelang.llvm.unwind.walk import walk_stack
+from probelang.llvm.values import StrVal
 
 
-def stack_text(e: Emitter, most: Operand) -> StrVal:
-    """At most `most` addresses, and no more than fit a string."""
-    result = e.buffer()
-    raw, count = read_stack(e)
-    shown = e.select(e.compare("ult", count, most), count, most)
-    e.routine(
-        "stack_text",
-        ("text", "addresses", "count"),
-        stack.addresses_to_text,
-        result.offset,
-        raw.offset,
-        shown,
-    )
-    return e.text_of(result)
+def token(e: Emitter, most: Operand = MOST_FRAMES, unseen: Operand = 0, callers: bool = False) -> StrVal:
+    """The current stack, kept."""
+    kept = e.cell()
+    with e.temporaries():
+        e.set(kept, keep(e, walk_stack(e, most, unseen, callers)))
+    return stack_token(e, e.get(kept))
+
+
+def frames_wanted(e: Emitter, wanted: Value) -> Value:
+    """0 to MOST_FRAMES."""
+    positive = e.select(e.compare("slt", wanted, 0), 0, wanted)
+    return e.select(e.compare("sgt", positive, MOST_FRAMES), MOST_FRAMES, positive)
 
 
 def backtrace(e: Emitter, values: Values, call: Call) -> Result:
-    return stack_text(e, MAX_DEPTH)
+    return token(e)
 
 
-def callers(e: Emitter, values: Values, call: Call) -> Result:
-    wanted = number(values, 0)
-    return stack_text(e, e.select(e.compare("slt", wanted, 0), 0, wanted))
+def nearest(e: Emitter, values: Values, call: Call) -> Result:
+    """callers(n): behind a return the current instruction is one already."""
+    most = e.cell(frames_wanted(e, number(values, 0)))
+    unseen = e.bits_xor(function_returned(e), 1)
+    return token(e, e.get(most), unseen, callers=True)
+
+
+def addresses(e: Emitter, values: Values, call: Call) -> Result:
+    """As many as fit a string."""
+    most, result = frames_wanted(e, number(values, 0)), e.buffer()
+    walk = walk_stack(e, most)
+    place = walk.place + ADDRESSES
+    names = ("text", "addresses", "count")
+    e.routine("stack_text", names, stack.addresses_to_text, result.offset, place, walk.count(e))
+    return e.text_of(result)
 
 
 def address(e: Emitter, values: Values, call: Call) -> Result:
-    wanted = e.cell(number(values, 0))
-    raw, count = read_stack(e)
-    found = e.cell(0)
-    with e.when(e.compare("ult", e.get(wanted), count)):
-        place = e.opaque(e.bits_and(e.opaque(e.shift_left(e.get(wanted), 3)), 2 * e.capacity - 8))
-        e.set(found, e.load(e.data(raw, place)))
+    wanted, found = e.cell(number(values, 0)), e.cell(0)
+    with e.temporaries():
+        walk = walk_stack(e, frames_wanted(e, e.add(e.get(wanted), 1)))
+        with e.when(e.compare("ult", e.get(wanted), walk.count(e))):
+            e.set(found, walk.address(e, e.get(wanted)))
     return e.get(found)
 
 
@@ -73,7 +71,7 @@ def print_stack(e: Emitter, values: Values, call: Call) -> None:
 
 
 def print_backtrace(e: Emitter, values: Values, call: Call) -> None:
-    send_call(e, call.name, (stack_text(e, MAX_DEPTH), process(e, call)))
+    send_call(e, call.name, (token(e), process(e, call)))
 
 
 def process(e: Emitter, call: Call) -> Value:
@@ -83,8 +81,6 @@ def process(e: Emitter, call: Call) -> Value:
 
 
 def symbol(kind: bytes) -> Lowering:
-    """Only the runtime has names."""
-
     def lower(e: Emitter, values: Values, call: Call) -> Result:
         return name_token(e, kind, number(values, 0))
 
@@ -93,8 +89,9 @@ def symbol(kind: bytes) -> Lowering:
 
 LOWERINGS: Mapping[tuple[str, int], Lowering] = {
     ("ubacktrace", 0): backtrace,
+    ("callers", 1): nearest,
     ("ustack", 1): address,
-    ("ucallers", 1): callers,
+    ("ucallers", 1): addresses,
     ("print_ustack", 1): print_stack,
     ("print_ubacktrace", 0): print_backtrace,
     ("print_ubacktrace_brief", 0): print_backtrace,

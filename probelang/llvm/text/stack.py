@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from probelang.llvm.builder import Value
 from probelang.llvm.emitter import Emitter
-from probelang.llvm.text.buffers import Text, in_room, set_byte, set_length, text_at
+from probelang.llvm.text.buffers import Text, set_byte, set_length, text_at
 from probelang.llvm.values import Cell
 
 NIBBLES = 16
+ROOM = 1024  # bytes of addresses
 
 
 def addresses_to_text(e: Emitter, parameters: list[Value]) -> None:
-    """(target, addresses, count): `0x` and digits, separated by spaces, as many whole addresses as fit."""
-    target, raw = text_at(e, parameters[0]), text_at(e, parameters[1])
+    """(target, place of addresses in the frame, count): `0x` and digits, separated by spaces, as many whole addresses as fit."""
+    target, raw = text_at(e, parameters[0]), e.checked(parameters[1], ROOM)
     cursor, kept, address, started = e.cell(0), e.cell(0), e.cell(0), e.cell(0)
     longest = e.string_size - 1
     with e.loop(parameters[2]) as loop:
-        at = e.bits_and(in_room(e, e.shift_left(loop.index, 3)), 2 * e.capacity - 8)
-        e.set(address, e.load(e.offset(raw.data, e.opaque(at))))
+        at = e.bits_and(e.shift_left(e.opaque(loop.index), 3), ROOM - 8)
+        e.set(address, e.load(e.offset(raw, e.opaque(at))))
         e.set(cursor, e.get(kept))
         with e.when(e.truth(e.get(kept))):
             write(e, target, cursor, Value(str(ord(" "))))
