@@ -15,10 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from probelang import typed
-from probelang.artifact.code import Foreach, Invoke
+from probelang.artifact.code import Call, Foreach, Invoke
 from probelang.artifact.manifest import Storage
 from probelang.layout.needs import needs_frame
 from probelang.layout.program import Clone
+from probelang.layout.tokens import LEVELS
 from probelang.layout.usage import callees, reachable
 from probelang.layout.walk import Node, nodes
 
@@ -93,6 +94,8 @@ def levels_of(code: object, called: dict[int, int | None], clones: list[Clone], 
         if isinstance(node, Foreach) and id(node.body) not in inside:
             deepest = max(deepest, 1 + levels_of(node.body, called, clones, levels))
             inside |= {id(n) for n in nodes(node.body)}
+        elif isinstance(node, Call):
+            deepest = max(deepest, LEVELS.get(node.name, 1))
         elif isinstance(node, Invoke):
             for function in node.chain:
                 clone = called.get(function)

@@ -39,6 +39,7 @@ from probelang.layout.keys import TASK_COMM, index_uses, key_fields, key_size
 from probelang.layout.needs import BRANCHES_IN_REGISTERS, needs_frame
 from probelang.layout.program import Clone, Entry, EntryKind, KernelProbe, Mailbox, Program, SiteText
 from probelang.layout.stats import stat_layout
+from probelang.layout.tokens import token_lengths
 from probelang.layout.usage import Usage, callees, usage
 from probelang.layout.walk import Node, nodes, probe_nodes
 from probelang.options import Options
@@ -130,7 +131,7 @@ def place_variables(
     """Storages, maps, end of `.bss`, sequence words."""
     code = all_code(program)
     uses = index_uses(code)
-    known = longest_texts(sites)
+    known = longest_texts(sites) | token_lengths(program)
     orders = sort_operators(code)
     storages: list[Storage] = []
     maps: list[MapSpec] = []

@@ -78,6 +78,10 @@ def write_field(e: Emitter, place: Pointer, field: KeyField, value: Value | StrV
         data = value.literal.ljust(field.size, b"\0")
         for i in range(0, field.size, 8):
             e.store(e.offset(place, i), int.from_bytes(data[i : i + 8], "little"))
+    elif value.padded and value.padded <= field.size:
+        for i in range(0, value.padded, 8):
+            e.store(e.offset(place, i), e.load(e.offset(value.data, i)))
+        fill(e, e.offset(place, value.padded), field.size - value.padded)
     else:
         fill(e, place, field.size)
         e.copy(place, at_most(e, value.length, field.size) if e.simple else e.mask(value.length), value.data)
