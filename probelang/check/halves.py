@@ -17,6 +17,7 @@ from probelang.artifact import code
 from probelang.artifact.formats import FLOATS
 from probelang.artifact.points import is_process_point
 from probelang.builtins import Builtin
+from probelang.builtins.tokens import LOOK_INSIDE, TOKENS
 from probelang.check import mistakes
 from probelang.check.code_walk import Node, inside, roots
 from probelang.diag import Diagnostic
@@ -28,7 +29,7 @@ from probelang.source import Span
 class _Find:
     """A node that only one half can run. `at`: of the node itself, or of the call that leads to it."""
 
-    node: code.Foreach | code.ForeachBucket | code.Call | code.Format
+    node: code.Foreach | code.ForeachBucket | code.Call | code.Format | code.Compare | code.Matches
     at: int
     origin: int
 
@@ -76,7 +77,11 @@ def _summarise(nodes: tuple[Node, ...], builtins: Mapping[tuple[str, int], Built
                 calls.append(node)
             case code.Format() if _prints_only(node):
                 finds.append(_Find(node, node.at, node.at))
+            case code.Compare() | code.Matches() if _looked_into(node) is not None:
+                finds.append(_Find(node, _place(node), _place(node)))
             case code.Call():
+                if _looked_into(node) is not None:
+                    finds.append(_Find(node, node.at, node.at))
                 row = builtins.get((node.name, len(node.arguments)))
                 if row is not None and (row.process_only or not row.kernel):
                     finds.append(_Find(node, node.at, node.at))
@@ -87,6 +92,25 @@ def _summarise(nodes: tuple[Node, ...], builtins: Mapping[tuple[str, int], Built
             case _:
                 pass
     return _Summary(tuple(finds), tuple(calls))
+
+
+def _looked_into(node: code.Call | code.Compare | code.Matches) -> code.Call | None:
+    """The call whose value, a stack or a name, this looks into; what strings hold at run time is seen there."""
+    match node:
+        case code.Compare():
+            operands: tuple[code.Expr, ...] = (node.left, node.right)
+        case code.Matches():
+            operands = (node.subject,)
+        case code.Call():
+            operands = node.arguments if node.name in LOOK_INSIDE else ()
+    return next((o for o in operands if isinstance(o, code.Call) and o.name in TOKENS), None)
+
+
+def _place(node: code.Compare | code.Matches) -> int:
+    if isinstance(node, code.Matches):
+        return node.at
+    looked_into = _looked_into(node)
+    return -1 if looked_into is None else looked_into.at
 
 
 def _prints_only(node: code.Format) -> bool:
@@ -112,6 +136,16 @@ def _closure(chain: tuple[int, ...], functions: list[_Summary]) -> list[int]:
     return seen
 
 
+def _operator(node: code.Call | code.Compare | code.Matches) -> str:
+    match node:
+        case code.Call():
+            return node.name
+        case code.Compare():
+            return node.op
+        case code.Matches():
+            return "!~" if node.negated else "=~"
+
+
 def _half(probe: typed.Probe, backend: Backend) -> _Half:
     is_process = is_process_point(probe.point)
     return _Half(is_process and backend == "kernel", is_process)
@@ -128,6 +162,8 @@ def _judge(
     span: Span = program.spans[find.at]
     inner = None if find.origin == find.at else program.spans[find.origin]
     match find.node:
+        case code.Call() | code.Compare() | code.Matches() if in_kernel and (call := _looked_into(find.node)):
+            return mistakes.NameLookedInto(span=span, name=call.name, by=_operator(find.node))
         case code.Format() if in_kernel:
             floats = [piece.kind for piece in find.node.pieces if piece.kind in FLOATS]
             if floats:

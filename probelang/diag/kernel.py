@@ -30,18 +30,6 @@ class HistogramAsText(Diagnostic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SymbolAsText(Diagnostic):
-    code = "E0504"
-    name: str
-
-    def title(self) -> str:
-        return f"in a process probe `{self.name}` can only be printed"
-
-    def help(self) -> str:
-        return "keep the address in a variable and name it in a timer or end probe, or print it here"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FloatAsText(Diagnostic):
     """`conversion`: `f`."""
 
@@ -97,3 +85,36 @@ class KernelTooOld(Diagnostic):
 
     def help(self) -> str:
         return f"Linux {self.kernel} or newer has it; move the code to a timer or end probe, or use --backend ptrace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameLookedInto(Diagnostic):
+    """`name`: of the builtin whose value is looked into; `by`: what does it, `strlen`, `==`. (E0504 was a name that is not printed.)"""
+
+    code = "E0512"
+    name: str
+    by: str
+
+    def title(self) -> str:
+        return (
+            f"in a process probe the text of `{self.name}` is not known yet: `{self.by}` cannot look into it"
+        )
+
+    def help(self) -> str:
+        if self.name == "caller":
+            return 'ask `caller is function("..")`, keep or print the name, or look into it in a timer or end probe'
+        return "keep or print it here, and look into it in a timer or end probe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StringsTooShort(Diagnostic):
+    """`least`: of -S."""
+
+    code = "E0513"
+    least: int
+
+    def title(self) -> str:
+        return f"stacks and names of functions need strings of at least {self.least} bytes"
+
+    def help(self) -> str:
+        return f"use -S {self.least} or more"

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from probelang.artifact.elf import read_elf
 from probelang.artifact.manifest import Manifest, ProgramKind, ProgramSpec
 from probelang.artifact.object import finish_object
+from probelang.artifact.stacks import NAME_TOKEN_BYTES
 from probelang.diag import CompileError
-from probelang.diag.kernel import ChangeRefused, KernelTooOld
+from probelang.diag.kernel import ChangeRefused, KernelTooOld, StringsTooShort
 from probelang.interpret import interpret
 from probelang.layout.program import EntryKind, Program
 from probelang.llvm import follow, functions, handlers, host, machine
@@ -32,6 +33,7 @@ NEEDED = {
     "task_vma_iterator": ("finding out whose code an address is", "5.17 (or, so that it never fails, 6.7)"),
     "task_pt_regs": ("a register read at a system call or sample", "5.15"),
 }
+SHORTEST_STRINGS = 32  # that hold tokens
 CHANGES = {
     "write_user": (
         "memory",
@@ -92,6 +94,8 @@ def check(module: Module) -> None:
         elif known and feature in CHANGES and feature not in known:
             what, where = CHANGES[feature]
             found.append(ChangeRefused(span=span, feature=feature, what=what, where=where))
+    if module.makes_tokens and module.options.limits.string_size <= NAME_TOKEN_BYTES:
+        found.append(StringsTooShort(span=module.span, least=SHORTEST_STRINGS))
     if found:
         raise CompileError(found)
 

@@ -43,7 +43,7 @@ from probelang.artifact.code import (
 )
 from probelang.diag import InternalError
 from probelang.layout.walk import nodes
-from probelang.llvm import aggregates, arrays, functions, globals, prints
+from probelang.llvm import aggregates, arrays, functions, globals, opaque, prints
 from probelang.llvm.builder import Bit, Label, Predicate, Value
 from probelang.llvm.cut import cut_literal
 from probelang.llvm.emitter import Emitter
@@ -227,10 +227,17 @@ def emit_compare(e: Emitter, expr: Compare) -> Value:
     if isinstance(left, StrVal) and isinstance(right, StrVal):
         from probelang.llvm import strings
 
+        opaque.refuse_tokens(e, (left, right), place_of(e, expr))
         return strings.compare(e, expr.op, left, right)
     if isinstance(left, Value) and isinstance(right, Value):
         return e.widen(e.compare(PREDICATES[expr.op], left, right))
     raise InternalError("comparison of a long with a string")
+
+
+def place_of(e: Emitter, expr: Expr) -> int:
+    """Where an expression stands: its first part that knows."""
+    places = (getattr(node, "at", None) for node in nodes(expr))
+    return next((at for at in places if isinstance(at, int)), e.place)
 
 
 def emit_truth(e: Emitter, expr: Expr) -> Value:
@@ -295,7 +302,9 @@ def emit_library(e: Emitter, expr: Concat | Matches | Format | Call) -> Result |
         case Concat():
             return strings.concat(e, texts(emit_all(e, expr.parts)))
         case Matches():
-            found = regex.matches(e, emit_text(e, expr.subject), expr.automaton, expr.at)
+            subject = emit_text(e, expr.subject)
+            opaque.refuse_tokens(e, (subject,), expr.at)
+            found = regex.matches(e, subject, expr.automaton, expr.at)
             return e.widen(e.compare("eq", found, 0)) if expr.negated else found
         case Format():
             values = [a for a in expr.arguments if not isinstance(a, Histogram)]

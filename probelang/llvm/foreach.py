@@ -93,6 +93,7 @@ def write_callback(e: Emitter, body: Callable[[Emitter], None]) -> str:
     b = Emitter(module, "callback", symbol, parameters, internal=True, top=e.top)
     b.frame = Pointer(b.assign("load volatile ptr, ptr %context, align 8"))
     b.part = e.part
+    b.place = e.place
     b.locals, b.result, b.calls, b.saves, b.overrides = e.locals, e.result, e.calls, e.saves, e.overrides
     labels = {code: b.fresh("flow") for code in (FLOW_BREAK, FLOW_NEXT, FLOW_RETURN, FLOW_ERROR)}
     again = b.fresh("again")

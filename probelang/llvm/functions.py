@@ -165,7 +165,7 @@ def compile_clone(module: Module, number: int) -> None:
     function = module.program.source.functions[clone.function]
     top = memory_below(module, (c for _, c in clone.calls if c is not None))
     e = Emitter(module, "function", clone.symbol, (("frame", Pointer),), top=top)
-    e.part = ("function", clone.function)
+    e.part, e.place = ("function", clone.function), function.at
     e.sleepable = clone.function in may_sleep(module.program.source, module.program.kernel)
     e.enter_frame_function()
     e.locals = make_locals(e, function.locals)

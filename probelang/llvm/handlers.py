@@ -286,6 +286,7 @@ def write_body(e: Emitter, handler: Handler, reached_end: Callable[[], None] | N
     e.error_labels.append(failed)
     e.jumps, e.end = Jumps(Jump(ended, 0)), Jump(ended, 0)
     e.locals = functions.make_locals(e, handler.locals)
+    e.place = handler.at
     if not e.simple:
         for slot in e.locals:
             functions.clear(e, slot)

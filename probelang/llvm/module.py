@@ -17,6 +17,7 @@ from probelang.artifact.stacks import STACK_BYTES
 from probelang.diag import Diagnostic, InternalError
 from probelang.layout.callers import Decision
 from probelang.layout.program import Program
+from probelang.layout.tokens import token_calls
 from probelang.llvm.builder import Builder, Pointer, Value
 from probelang.llvm.frame import FrameHeader
 from probelang.options import Options
@@ -85,6 +86,7 @@ class Module:
         self.uses_code_files = False
         self.uses_unwind_rows = False
         self.uses_stacks = False
+        self.makes_tokens = bool(token_calls(program.source, in_process=True))
         self.walk_state: tuple[int, ...] = ()  # where in a frame the walk of a stack keeps what it knows
         self.sections: dict[str, tuple[str, int]] = {}  # further memory of programs: symbol -> section, bytes
         self.features: dict[str, Span | None] = {}

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from probelang.artifact.code import (
-    Call,
     Expr,
     Format,
     Histogram,
@@ -34,12 +33,11 @@ from probelang.llvm.values import Buffer, Cell, StrVal
 HEADER = 8
 AT_ONCE = 32  # values in registers and on the stack of 512 bytes; more go through the frame one by one
 NO_WAKEUP = 1  # BPF_RB_NO_WAKEUP: the reader looks by itself every few milliseconds
-SYMBOLS: dict[str, FieldKind] = {"usymname": "user_symbol", "usymdata": "user_symbol_data"}
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One entry of `Record.fields`: its kind, and what fills it in order (two longs for a symbol)."""
+    """One entry of `Record.fields`: its kind, and what fills it."""
 
     kind: FieldKind
     parts: tuple[Expr | Histogram, ...]
@@ -120,9 +118,6 @@ def argument_of(e: Emitter, argument: Expr | Histogram) -> Argument:
     match argument:
         case Histogram():
             return Argument("histogram", (argument,))
-        case Call() if argument.name in SYMBOLS:
-            pid = Call("pid", (), Type.LONG, argument.at)
-            return Argument(SYMBOLS[argument.name], (*argument.arguments, pid))
         case _:
             return Argument(kind_of(type_of(argument)), (argument,))
 

@@ -213,9 +213,9 @@ HALVES = [
     (f"global a function f() {{ foreach (k in a-) println(k) }} {P} {{ a[1] = 2; f() }}", "E0510 1:101"),
     (f'{P} {{ println(env_var("HOME")) }}', "E0511 1:44"),
     (f'function f() {{ return env_var("HOME") }} {P} {{ println(f()) }}', "E0511 1:84"),
-    (f"{P} {{ x = usymname(1) println(x) }}", "E0504 1:40"),
-    (f"{P} {{ println(sprint(usymdata(1))) }}", "E0504 1:51"),
-    (f"function f(a) {{ return usymname(a) }} {P} {{ println(f(1)) }}", "E0504 1:81"),
+    (f"{P} {{ println(strlen(usymname(1))) }}", "E0512 1:44"),
+    (f'{P} {{ x = 1 + (ubacktrace() == "") println(x) }}', "E0512 1:45"),
+    (f'function f(a) {{ return usymname(a) =~ "x" }} {P} {{ println(f(1)) }}', "E0512 1:88"),
     (f"global s {P} {{ s <<< 1; x = sprint(@hist_log(s)) println(x) }}", "E0503 1:58"),
 ]
 

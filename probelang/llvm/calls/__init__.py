@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from probelang.artifact.code import Call
+from probelang.builtins.tokens import LOOK_INSIDE
 from probelang.diag import InternalError
 from probelang.llvm.builder import Value
 from probelang.llvm.calls.lowering import Result
 from probelang.llvm.emitter import Emitter
+from probelang.llvm.opaque import refuse_tokens
 
 
 def lower_call(e: Emitter, call: Call, values: Sequence[Result]) -> Result | None:
@@ -23,6 +25,8 @@ def lower_call(e: Emitter, call: Call, values: Sequence[Result]) -> Result | Non
     lowering = TABLE.get((call.name, len(values)))
     if lowering is None:
         raise InternalError(f"builtin {call.name} of {len(values)} arguments does not run in the kernel")
+    if call.name in LOOK_INSIDE:
+        refuse_tokens(e, values, call.at)
     return lowering(e, tuple(values), call)
 
 
