@@ -6,8 +6,8 @@
  *@ caller is process("{program}").function("alpha")             = alpha
  *@ caller is process("{program}").function("*a")                = alpha + beta
  *@ caller is process("{program}").function("by_pointer")        = by_pointer
- *@ caller in process("{program}")                               = alpha + beta + by_pointer + cold_user
- *@ !(caller in process("{program}"))                            = lib_inner + lib_hidden + other_caller + compare
+ *@ caller in process("{program}")                               = alpha + beta + by_pointer + cold_user + compare
+ *@ !(caller in process("{program}"))                            = lib_inner + lib_hidden + other_caller
  *@ caller is function("lib_*")                                  = lib_inner + lib_hidden
  *@ caller is function("lib_inner")                              = lib_inner
  *@ caller is library("{library}").function("lib_hidden")        = lib_hidden
@@ -16,7 +16,7 @@
  *@ caller is library("{other}").function("other_caller")        = other_caller
  *@ caller is library("{other}").function("other_*") || caller is function("lib_inner") = other_caller + lib_inner
  *@ caller in library("libc.so.6")                               = 0
- *@ caller is process("{program}").function("compare")           = 0
+ *@ caller is process("{program}").function("compare")           = compare
  *@ within process("{program}").function("outer")                = in_outer
  *@ !(within process("{program}").function("outer"))             = all - in_outer
  *@ within library("{other}").function("other_caller")           = other_caller
