@@ -3,8 +3,8 @@
     emit(e, address)  ->  as `llvm.unwind.locate`: file << 48 | offset, 0, or UNDECIDED; 20 ns where it is known already
 
 `mm->mm_lock_seq` counts what changes a memory map, twice for each change: while the same even number is there, what was found
-after it was read still holds (include/linux/mmap_lock.h). A memory map is named by its address, the start time of the
-process and how many programs the process has begun: addresses alone are used again.
+after it was read still holds (include/linux/mmap_lock.h). A memory map is named by its process, by when that has started, and how
+many programs it has begun: addresses and process ids are used again.
 
 The cache is an array of two words a row: a hash of all that with what was found mixed in, and what was found. Threads write rows
 without a lock: of a row that two have written the words do not fit each other, and it is not taken.
@@ -49,7 +49,7 @@ def _located(r: Emitter, parameters: list[Value]) -> None:
     steady = r.fresh("steady")
     r.branch_if(r.truth(r.bits_and(sequence, 1)), plain, steady)
     r.start(steady)
-    tag = _tag(r, address, task, memory, sequence)
+    tag = _tag(r, address, task, sequence)
     row = r.offset(Pointer("@located_rows"), _place(r, tag))
     found = r.load(r.offset(row, 8))
     with r.when(r.compare("eq", r.bits_xor(r.load(row), found), tag)):
@@ -63,7 +63,7 @@ def _located(r: Emitter, parameters: list[Value]) -> None:
     r.ret(locate.emit(r, address))
 
 
-def _tag(r: Emitter, address: Value, task: Pointer, memory: Pointer, sequence: Value) -> Value:
+def _tag(r: Emitter, address: Value, task: Pointer, sequence: Value) -> Value:
     """Never 0, which an empty row has."""
     leader, none, some = follow(r, task, "task_struct.group_leader"), r.fresh("none"), r.fresh("some")
     r.branch_if(r.is_null(leader), none, some)
@@ -74,7 +74,7 @@ def _tag(r: Emitter, address: Value, task: Pointer, memory: Pointer, sequence: V
     programs = member(r, task, "task_struct.self_exec_id", 32)
     words = (
         address,
-        r.bits_xor(started, r.shift_left(r.address(memory), 16)),
+        r.bits_xor(started, r.shift_left(member(r, task, "task_struct.tgid", 32), 32)),
         r.bits_or(r.shift_left(programs, 32), sequence),
     )
     mixed: Value = Value(str(_SEED))

@@ -10,7 +10,7 @@ ends and the word `lost_callers` counts it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from probelang.artifact.code import Call
@@ -18,6 +18,7 @@ from probelang.artifact.codesets import CodeFile
 from probelang.artifact.stacks import FILE_SHIFT, OFFSET_MASK
 from probelang.diag import InternalError
 from probelang.layout.callers import Way
+from probelang.layout.walk import nodes
 from probelang.llvm.builder import Label, Pointer, Value
 from probelang.llvm.callers import located
 from probelang.llvm.callers.ranges import inside
@@ -45,8 +46,12 @@ def code_in(e: Emitter, values: Values, call: Call) -> Result:
     decision = e.module.decision("code_in", which, e.part)
     code_set = e.module.program.source.code_sets[which]
     parts = [Part(file, chosen.way) for file, chosen in zip(code_set.files, decision.files, strict=True)]
-    answer = Answer(e)
-    ask(e, number(values, 0), parts, answer)
+    answer, address = Answer(e), number(values, 0)
+    if any(isinstance(node, Call) and node.name == "ustack" for node in nodes(call.arguments[0])):
+        known_caller = e.fresh("caller")  # the stack has no second frame, or cannot be followed
+        e.branch_if(e.compare("eq", address, -1), answer.undecided, known_caller)
+        e.start(known_caller)
+    ask(e, address, parts, answer, lambda: e.sub(site_offset(e), site_address(e)))
     return answer.finish(call.at)
 
 
@@ -83,11 +88,13 @@ def leave_undecided(e: Emitter, at: int) -> None:
         fail_hard(e, ABORT, at)
 
 
-def ask(e: Emitter, address: Value, parts: Sequence[Part], answer: Answer) -> None:
-    """Ends in `answer`."""
+def ask(
+    e: Emitter, address: Value, parts: Sequence[Part], answer: Answer, module: Callable[[], Value]
+) -> None:
+    """Ends in `answer`. `module`: what leads from an address to an offset in the probed file."""
     for part in parts:
         if part.way is Way.MODULE:
-            offset = e.add(address, e.sub(site_offset(e), site_address(e)))
+            offset = e.add(address, module())
             in_segment(e, offset, part.file, part.file.offset_of_code, answer)
     rest = [part for part in parts if part.way is not Way.MODULE]
     executables = [part for part in rest if part.way is Way.EXECUTABLE]
