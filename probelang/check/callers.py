@@ -67,11 +67,8 @@ def _has_caller(run: Inference, body: Body, span: Span) -> bool:
     targets = body.targets
     if targets.callers:
         return True
-    reason = f"`{targets.probe}` is about no running code"
-    if targets.in_process:
-        reason = f"`{targets.probe}` tells of a process while none of its code runs"
-    what = span.text.split("\n")[0][:40]
-    run.report(mistakes.NoCaller(span=span, what=what, reason=reason))
+    what = " ".join(span.text.split())
+    run.report(mistakes.NoCaller(span=span, what=what, probe=targets.probe, in_process=targets.in_process))
     return False
 
 
@@ -106,7 +103,7 @@ def _inlined(body: Body) -> tuple[tuple[Entry, ...], Entry] | None:
         scope = context.target.scope
         if not is_copy(scope.instance):
             return None
-        return surrounding(scope.function, scope.instance), scope.instance
+        return surrounding(scope.instance), scope.instance
     except (TargetMistake, BinaryError):  # nothing is known of copies
         return None
 

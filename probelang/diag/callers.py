@@ -67,18 +67,20 @@ class BadCodeArgument(Diagnostic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoCaller(TypeDiagnostic):
-    """`what`: the expression; `reason`: a clause."""
+    """`what`: the expression, `probe`: where it stands; `in_process`: that is about a process."""
 
     code: ClassVar[str] = "E0370"
     what: str
-    reason: str
-    advice: str = ""
+    probe: str
+    in_process: bool
 
     def title(self) -> str:
-        return f"`{self.what}` cannot be told here: {self.reason}"
+        if self.in_process:
+            return f"`{self.what}` means nothing in `{self.probe}`: no code of the process is running then"
+        return f"`{self.what}` means nothing in `{self.probe}`, which happens in no process"
 
     def help(self) -> str:
-        return self.advice
+        return "there is a caller in probes of functions, statements, marks and system calls, and in `timer.profile`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

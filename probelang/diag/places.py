@@ -34,7 +34,7 @@ class UnknownSource(Diagnostic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownLine(Diagnostic):
-    """`function`: in which the line was looked for, or empty. `nearest`: lines that have code."""
+    """`function`: in which the line was looked for, or empty. `nearest`: lines that have code. `is_point`: a probe point asks."""
 
     code: ClassVar[str] = "E0421"
     path: str
@@ -42,6 +42,7 @@ class UnknownLine(Diagnostic):
     line: str
     function: str = ""
     nearest: tuple[int, ...] = ()
+    is_point: bool = True
 
     def title(self) -> str:
         where = f" in `{self.function}`" if self.function else ""
@@ -54,7 +55,8 @@ class UnknownLine(Diagnostic):
         if not self.nearest:
             return "the compiler may have optimised it out"
         lines = " and ".join(str(n) for n in self.nearest)
-        return f"the nearest with code: {lines}; `.nearest` behind the statement takes what is nearest"
+        found = f"the nearest with code: {lines}"
+        return f"{found}; `.nearest` behind the statement takes what is nearest" if self.is_point else found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

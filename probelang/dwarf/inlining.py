@@ -1,35 +1,39 @@
-"""What an inlined copy of a function was inlined into.
+"""What an inlined copy of a function was inlined into, and where.
 
-    surrounding(entry of main, entry of a copy of g in a copy of f)   ->   (the copy of f, main)
+    surrounding(entry of a copy of g in a copy of f in main)   ->   (the copy of f, main)
+    call_place(the copy of g)                                  ->   ("/src/x.c", 12)
 
 Source: DWARF 5, section 3.3.8.2: a copy's entry lies in the entry of the block into which it was inlined.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from probelang.dwarf import constants as c
-from probelang.dwarf.entry import Entry
+from probelang.dwarf.callsites import within
+from probelang.dwarf.entry import Entry, Unit
+from probelang.dwarf.sweep import FUNCTIONS, entries_around, sweep
 
-_DEEPEST = 200
-
-
-def surrounding(function: Entry, copy: Entry) -> tuple[Entry, ...]:
-    """The functions around a copy, innermost first; empty where it is none of `function`."""
-    waiting: list[tuple[Entry, tuple[Entry, ...]]] = [(function, (function,))]
-    while waiting:
-        entry, around = waiting.pop()
-        for child in entry.children():
-            if child.key == copy.key:
-                return around
-            if child.tag == c.TAG_subprogram or len(around) > _DEEPEST:
-                continue
-            inner = (child, *around) if child.tag == c.TAG_inlined_subroutine else around
-            waiting.append((child, inner))
-    return ()
+_COPIES = frozenset((c.TAG_inlined_subroutine,))
 
 
 def is_copy(entry: Entry) -> bool:
     return entry.tag == c.TAG_inlined_subroutine
+
+
+def surrounding(copy: Entry) -> tuple[Entry, ...]:
+    """The functions around a copy, innermost first. Raises BinaryError."""
+    around = entries_around(copy.unit, copy.position)
+    return tuple(entry for entry in reversed(around) if entry.tag in FUNCTIONS and entry.key != copy.key)
+
+
+def copies_in(place: Unit | Entry) -> Iterator[Entry]:
+    """The copies in a unit, or in a function or copy. Raises BinaryError."""
+    if isinstance(place, Unit):
+        yield from (entry for entry, _ in sweep(place.full, _COPIES))
+    else:
+        yield from filter(is_copy, within(place, inlined=True))
 
 
 def call_place(copy: Entry) -> tuple[str, int]:

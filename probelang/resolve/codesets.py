@@ -30,7 +30,7 @@ from probelang.resolve.candidates import FileTarget
 from probelang.resolve.extents import Code, functions_of, joined, lines_of, overlap
 from probelang.resolve.families import point_text
 from probelang.resolve.paths import Host, libraries_of
-from probelang.resolve.patterns import Lines, parse_place
+from probelang.resolve.patterns import Place, parse_place
 from probelang.resolve.points import Env, processes_of
 from probelang.resolve.sources import instances_at
 from probelang.resolved import Surroundings
@@ -150,32 +150,30 @@ class CodeSets:
     ) -> bool:
         """Whether what a copy was inlined into (`chain`, innermost first) is such code: the caller of a function that is not called.
         Raises CompileError."""
-        self.find(test, around)  # which says what is wrong
-        if around.path not in self.files(test, around):
-            return False
-        try:
-            return all(
-                self._surrounds(part, around.path, chain, copy) for part in test.code if part.name in _KEEPERS
-            )
-        except BinaryError:
-            return False  # another file has it
+        path = around.path
+        is_meant = path is not None and path in self.files(test, around)
+        if is_meant and path is not None and chain:
+            try:
+                parts = [part for part in test.code if part.name in _KEEPERS]
+                is_meant = all(self._surrounds(part, path, chain, copy) for part in parts)
+            except BinaryError:
+                is_meant = False
+        if not is_meant:
+            self.find(test, around)  # which says what is wrong
+        return is_meant
 
     def _surrounds(self, part: syntax.Component, path: str, chain: tuple[Entry, ...], copy: Entry) -> bool:
         file = FileTarget(self.env.host.open(path), "", self.env.host.files)
         pattern = _argument(part)
         if isinstance(pattern, int):
             own = functions_of(file, pattern) if part.name == "function" else lines_of(file, pattern)
-            address = entry_address(chain[-1])
-            return part.name == "function" and address in {f.address for f in own.functions}
+            return part.name == "function" and entry_address(chain[-1]) in {f.address for f in own.functions}
         place = parse_place(pattern)
         if part.name == "function" or place.lines is None:
             keys = {i.entry.key for i in instances_at(file, pattern)}
             return any(entry.key in keys for entry in chain)
-        source, line = call_place(copy)
-        if not file_matches(source, place.file) or (place.lines.ranges and line not in place.lines):
-            return False
         keys = {i.entry.key for i in find_instances(file.debug(), place.function)}
-        return any(e.key in keys and _is_behind(place.lines, e, line) for e in chain)
+        return any(_comes_from(place, keys, inner, chain[i:]) for i, inner in enumerate((copy, *chain[:-1])))
 
     # -------------------------------------------------------------------------------------------- hooked returns
 
@@ -200,8 +198,15 @@ def open_code_sets(options: Options, files: Files) -> CodeSets:
     return CodeSets(Env(options, Host.current(files)))
 
 
-def _is_behind(lines: Lines, function: Entry, line: int) -> bool:
-    return lines.behind is None or declared_at(function)[1] + lines.behind == line
+def _comes_from(place: Place, keys: set[tuple[int, int]], copy: Entry, chain: tuple[Entry, ...]) -> bool:
+    """Whether a copy stands for a call in such lines, in one of the functions `keys`."""
+    source, line = call_place(copy)
+    if place.lines is None or not file_matches(source, place.file):
+        return False
+    if place.lines.behind is None:
+        is_there = not place.lines.ranges or line in place.lines
+        return is_there and any(entry.key in keys for entry in chain)
+    return any(e.key in keys and declared_at(e)[1] + place.lines.behind == line for e in chain)
 
 
 def _hookable(binary: Binary, functions: Iterable[Function]) -> tuple[int, ...]:

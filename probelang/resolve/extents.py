@@ -12,19 +12,21 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from probelang.diag import Diagnostic
 from probelang.diag.deferred import target
 from probelang.dwarf.binary import Binary, code_ranges
 from probelang.dwarf.declarations import declared_at
-from probelang.dwarf.entry import Unit
+from probelang.dwarf.entry import Entry, Unit
 from probelang.dwarf.files import Debug
 from probelang.dwarf.functions import Function, find_functions, is_pattern, similar_functions
 from probelang.dwarf.image import BinaryError
+from probelang.dwarf.inlining import call_place, copies_in
 from probelang.dwarf.instances import Instance, find_instances
 from probelang.dwarf.lines import line_table, matcher
+from probelang.dwarf.ranges import entry_ranges
 from probelang.resolve.candidates import FileTarget
 from probelang.resolve.patterns import Lines, Place, parse_place
 from probelang.resolve.sources import instances_of, units_of, unknown_line
@@ -99,12 +101,7 @@ def _function_at(file: FileTarget, address: int) -> Code:
     own = [f for f in find_functions(binary, around.name) if f.address == around.start] if around.name else []
     debug = file.files.debug(binary.path)
     entry = None if debug is None else debug.functions.at(around.start)
-    if entry is not None:
-        from probelang.dwarf.ranges import entry_ranges
-
-        ranges = entry_ranges(entry)
-    else:
-        ranges = []
+    ranges = [] if entry is None else entry_ranges(entry)
     functions = tuple(own) or (Function(f"{address:#x}", "", around.start, offset, 0, False, False),)
     return Code(joined([*_extents(binary, functions), *ranges]), functions)
 
@@ -158,7 +155,7 @@ def lines_of(file: FileTarget, pattern: str | int) -> Code:
     ranges = joined(_coded(debug, place, place.lines, instances))
     if not ranges:
         units_of(debug, place.file)  # there may be no such file
-        raise BinaryError(unknown_line(debug, place, instances))
+        raise BinaryError(replace(unknown_line(debug, place, instances), is_point=False))
     return Code(ranges, has_copies=True)
 
 
@@ -173,10 +170,12 @@ def _named(file: FileTarget, debug: Debug, place: Place) -> tuple[Instance, ...]
 def _coded(
     debug: Debug, place: Place, lines: Lines, instances: tuple[Instance, ...] | None
 ) -> Iterator[tuple[int, int]]:
+    """Code of the lines themselves, and of what was inlined into them: a call from there comes from both."""
     in_file = matcher(place.file)
     if instances is None:
         for unit in units_of(debug, place.file):
             yield from _rows(unit, in_file, lines)
+            yield from _inlined(unit, in_file, lines)
         return
     known: dict[tuple[int, Lines], Ranges] = {}
     for instance in instances:
@@ -185,6 +184,14 @@ def _coded(
         if key not in known:
             known[key] = joined(_rows(unit, in_file, exact))
         yield from overlap(known[key], joined(instance.ranges))
+        yield from _inlined(instance.entry, in_file, exact)
+
+
+def _inlined(place: Unit | Entry, in_file: Callable[[str], bool], lines: Lines) -> Iterator[tuple[int, int]]:
+    for copy in copies_in(place):
+        file, line = call_place(copy)
+        if line and in_file(file) and (line in lines or not lines.ranges):
+            yield from entry_ranges(copy)
 
 
 def _exact(lines: Lines, instance: Instance) -> Lines:
