@@ -43,14 +43,12 @@ class Mark:
 class SiteDetail:
     """What the compiler must know of a site besides. `instance`: the entry of the debug information (its offset in .debug_info) that the
     site belongs to, a function or an inlined copy of one; None: the innermost that has the address. `is_entry`: whether it is where that
-    begins. `callers`: addresses in the image that the function must return to, empty: any. `needs_entry`: of a return probe whose
-    places other functions come to as well: only calls that were seen to begin count."""
+    begins. `callers`: addresses in the image that the function must return to, empty: any."""
 
     instance: int | None = None
     is_entry: bool = True
     mark: Mark | None = None
     callers: tuple[int, ...] = ()
-    needs_entry: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,18 +143,23 @@ def _attach(
 def _attach_function(
     loaded: Loaded, fd: int, program: ProgramSpec, point: FunctionPoint, semaphores: Semaphores
 ) -> Attachment:
-    sites = point.sites
+    # several instructions may be the return of one function: its program wants to know how far from the entry each stands
+    places = [
+        (offset, number | ((offset - site.offset) & 0xFFFFFFFF) << 32)
+        for number, site in enumerate(point.sites)
+        for offset in (site.returns if point.at_returns else (site.offset,))
+    ]
     counters = semaphores.get(point.binary.path, {})
     return attach_sites(
         fd,
         point.binary.path,
-        [s.offset for s in sites],
-        list(range(len(sites))),
+        [offset for offset, _ in places],
+        [cookie for _, cookie in places],
         point.pid or 0,
-        point.is_return,
+        point.is_return and not point.at_returns,
         multi="uprobe_multi" in loaded.features,
         perf_link="perf_link" in loaded.features,
-        semaphores=[counters.get(s.offset, 0) for s in sites] if counters else [],
+        semaphores=[counters.get(offset, 0) for offset, _ in places] if counters else [],
         session=program.session,
     )
 

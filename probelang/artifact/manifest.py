@@ -157,7 +157,8 @@ class Constant:
 class ProbeSpec:
     """One probe. `handler`: its code, which the runtime runs itself in the user half, and with the ptrace backend in every
     probe (None only where there is nothing but a program). Kernel half: `programs` (symbols) do the same. A
-    FunctionPoint's site i is attached with cookie i. `at`: the place of the probe."""
+    FunctionPoint's site i is attached with cookie i; where the probe stands on instructions that return, the distance of each from the
+    function's entry is in the upper 32 bits. `at`: the place of the probe."""
 
     name: str
     point: Point

@@ -115,14 +115,10 @@ class Places:
 
 def _looks_back(probe: resolved.Probe) -> bool:
     """Whether a return probe wants something of the entry, if nothing of the program itself."""
-    return (
-        bool(probe.when)
-        or any(detail.needs_entry for detail in probe.details)
-        or any(
-            isinstance(node, syntax.AtOperator) and node.name == "elapsed"
-            for part in probe.parts
-            for node in everything(part.code)
-        )
+    return bool(probe.when) or any(
+        isinstance(node, syntax.AtOperator) and node.name == "elapsed"
+        for part in probe.parts
+        for node in everything(part.code)
     )
 
 

@@ -53,7 +53,7 @@ def _place(
     target = None if targets.site is None else targets.site.target
     callers = probe.details[0].callers if probe.details else ()
     if targets.entries is not None:
-        needed = bool(begins or callers) or any(detail.needs_entry for detail in probe.details)
+        needed = bool(begins or callers)
         return _with_entry(low, targets.entries, target, callers, begins, made, needed)
     assert target is not None
     handler = made.handler
@@ -96,7 +96,7 @@ def _with_entry(
     before = code.Handler(tuple(low.locals), handler.armed, when, code.Block(()), at)
     point = made.point
     assert isinstance(point, FunctionPoint)
-    first = typed.Probe(made.name, replace(point, is_return=False), before, made.span)
+    first = typed.Probe(made.name, replace(point, is_return=False, at_returns=False), before, made.span)
     return Paired(first if target is None else _moved(first, target), kept, frame_address, made)
 
 

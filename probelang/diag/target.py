@@ -267,14 +267,19 @@ class SkippedSites(CompileWarning):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExceptionsPass(CompileWarning):
-    """Return probes in a program whose functions are left by exceptions too. The unwinder finds the kernel's return
-    trampoline in place of the return address and gives up: std::terminate."""
+    """Hooked returns of functions that exceptions may leave: PLT slots; `function`, which calls what programs give it. The unwinder
+    finds the kernel's return trampoline in place of the return address and gives up: std::terminate."""
 
     code: ClassVar[str] = "W0402"
     path: str
+    function: str = ""
 
     def title(self) -> str:
+        if self.function:
+            return f"an exception that leaves `{self.function}` of `{self.path}`, out of what it calls through a pointer, ends the program"
         return f"an exception that leaves a return-probed function of `{self.path}` ends the program"
 
     def help(self) -> str:
+        if self.function:
+            return 'where C++ programs pass such functions, probe it in one program, `process("PROGRAM").library("LIBRARY")`'
         return "probe the entries, or returns of functions through which no exception passes"

@@ -27,7 +27,14 @@ from probelang.diag import InternalError
 from probelang.llvm.builder import Argument, Operand, Pointer, Value, constant, typed
 from probelang.llvm.control import Control
 from probelang.llvm.frame import REGISTERS
-from probelang.llvm.helper_ids import ATTACH_COOKIE, PROBE_READ_KERNEL, TASK, TASK_BTF, TASK_PT_REGS
+from probelang.llvm.helper_ids import (
+    ATTACH_COOKIE,
+    PROBE_READ_KERNEL,
+    PROBE_READ_USER,
+    TASK,
+    TASK_BTF,
+    TASK_PT_REGS,
+)
 from probelang.llvm.module import FRAME_SIZE, KFUNCS
 
 
@@ -168,10 +175,20 @@ class Emitter(Control):
         if self.kind == "handler":
             if not self.has_cookie:
                 return Value(str(self.first_site))
-            self.module.need("cookie")
-            return self.add(self.helper(ATTACH_COOKIE, Pointer("%ctx")), self.first_site)
+            cookie = self.bits_and(self.cookie(), 0xFFFFFFFF) if self.on_return else self.cookie()
+            return self.add(cookie, self.first_site)
         self.saves["site"] = None
         return self.load(self.at(self.module.header.site))
+
+    def cookie(self) -> Value:
+        self.module.need("cookie")
+        return self.helper(ATTACH_COOKIE, Pointer("%ctx"))
+
+    def entry_address(self) -> Value:
+        """On an instruction that returns: where the function is entered (see `ProbeSpec`)."""
+        distance = self.shift_right(self.cookie(), 32, signed=True)
+        here = self.load(Pointer(self.offset(Pointer("%ctx"), REGISTERS["rip"])))
+        return self.sub(here, distance)
 
     def register(self, name: str) -> Value:
         """A register of the process at the hit, by its name in `REGISTERS` (rdi, rip, ...)."""
@@ -179,11 +196,22 @@ class Emitter(Control):
             self.saves[name] = None
             return self.load(self.at(self.module.header.registers + REGISTERS[name]))
         if self.entry_kind == "uprobe":
-            return self.load(Pointer(self.offset(Pointer("%ctx"), REGISTERS[name])))
+            if self.on_return and name == "rip":
+                return self.returned_to()
+            value = self.load(Pointer(self.offset(Pointer("%ctx"), REGISTERS[name])))
+            return self.add(value, 8) if self.on_return and name == "rsp" else value
         self.module.need("task_pt_regs")
         task = self.helper_pointer(TASK_BTF)
         registers = self.helper_pointer(TASK_PT_REGS, task)
         return self.kernel_word(self.add(self.address(registers), REGISTERS[name]))
+
+    def returned_to(self) -> Value:
+        """On an instruction that returns: where to. It lies on top of the stack, which was used just now."""
+        top = self.load(Pointer(self.offset(Pointer("%ctx"), REGISTERS["rsp"])))
+        with self.key_memory(8) as word:
+            self.store(word, 0)
+            self.helper(PROBE_READ_USER, word, 8, top)
+            return self.load(word)
 
     def context_word(self, index: int) -> Value:
         """Argument `index` of a raw tracepoint (sys_enter: 0 the registers' address, 1 the number of the call)."""

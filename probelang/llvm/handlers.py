@@ -62,6 +62,7 @@ def write_handler(module: Module, probe: KernelProbe, entry: Entry, frame: bool)
     e.entry_kind, e.first_site, e.sleepable = entry.kind, probe.first_site, entry.sleepable
     e.has_cookie = isinstance(source.point, FunctionPoint) and len(source.point.sites) > 1
     e.at_return = isinstance(source.point, FunctionPoint) and source.point.is_return
+    e.on_return = isinstance(source.point, FunctionPoint) and source.point.at_returns
     e.calls, e.part = calls, ("probe", probe.index)
     module.uses_frames |= frame
     if source.before is not None:
@@ -99,10 +100,12 @@ def write_session(
     started = e.fresh("started")
     e.branch_if(is_return, returned, started)
     e.start(started)
+    e.at_return = False
     with e.temporaries():
         write_body(e, before, lambda: e.store(result, 0, volatile=False))
     e.branch(out)
     e.start(returned)
+    e.at_return = True
     with e.temporaries():
         write_body(e, handler)
     e.start(out)

@@ -49,6 +49,7 @@ class Memory(Builder):
         self.entry_kind = ""  # of handlers: uprobe, profile, exec, fork, exit, syscall, alive
         self.first_site = 0
         self.has_cookie = False
+        self.on_return = False  # the hit is on an instruction that returns, and shall look as one behind it
         self.subject: Pointer | None = None  # a handler's subject task when it is not the current one
         self.sleepable = False
         self.at_return = False  # of a handler: the program counter is where the function returns to

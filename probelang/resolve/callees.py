@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from probelang.diag import similar_names, target
+from probelang.diag import similar_names
 from probelang.diag.places import NoSuchCallee
 from probelang.dwarf import constants as c
 from probelang.dwarf.callsites import call_sites, within
@@ -69,11 +69,7 @@ def callee_sites(
         similar = () if is_pattern(callee) else similar_names(callee, sorted(known))
         mistake = NoSuchCallee(path=file.binary.path, function=str(pattern), name=callee, similar=similar)
         raise BinaryError(mistake)
-    sites = settle(file, found, callee, span, is_return)
-    warnings = sites.warnings
-    if is_return and file.binary.throws and file.backend == "kernel":
-        warnings += (target.ExceptionsPass(span=span, path=file.binary.path),)
-    return Sites(sites.sites, sites.details, warnings)
+    return settle(file, found, callee, span, is_return)
 
 
 def _matcher(callee: str) -> Callable[[Callee], bool]:

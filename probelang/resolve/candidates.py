@@ -2,7 +2,8 @@
 
     settle(file, (Candidate(0x1139, "f", 'process("/bin/x").function("f")'),), "f", span)  ->  Sites(sites=(Site(...),), ...)
 
-What must not be probed is an error when it is named and is left out, counted, when a pattern finds it.
+What must not be probed is an error when it is named and is left out, counted, when a pattern finds it. Where exceptions may pass
+through a function, its return is not hooked: probes stand on the instructions that return.
 """
 
 from __future__ import annotations
@@ -21,18 +22,24 @@ from probelang.options import Backend
 from probelang.resolved import SiteDetail
 from probelang.sites import Refusal, find_boundary, judge, judge_return
 from probelang.sites.instructions import Instructions
+from probelang.sites.returns import Returns, is_stub
 from probelang.source import Span
 
 
 @dataclass(frozen=True, slots=True)
 class FileTarget:
     """A file that a point is about; `text`: the point so far, as pp() shows it. `files`: which also know its debug information.
-    `backend`: who sets the probes."""
+    `backend`: who sets the probes. `program`: the one that is probed, where a library is probed in one only."""
 
     binary: Binary
     text: str
     files: Files = field(default_factory=Files)
     backend: Backend = "kernel"
+    program: Binary | None = None
+
+    @property
+    def program_throws(self) -> bool:
+        return self.program is not None and self.program.throws
 
     def debug(self) -> Debug:
         """Raises BinaryError where there is no debug information."""
@@ -73,16 +80,21 @@ def settle(
 ) -> Sites:
     """Raises BinaryError when nothing can be probed of what is named."""
     instructions = Instructions(file.binary)
+    returns = Returns(file.binary)
     kept: list[tuple[Site, SiteDetail]] = []
     refused: list[tuple[str, Refusal]] = []
     for candidate in merged(candidates):
         refusal = _judge(file, candidate, instructions, is_return)
         offset = file.binary.image.offset_of(candidate.address)
+        exits: tuple[int, ...] = ()
+        if refusal is None and is_return and candidate.function is not None:
+            refusal, exits = _exits(file, candidate.function, returns)
         if refusal is not None or offset is None:
             name = candidate.called or candidate.name
             refused.append((name, refusal or Refusal("its code is not in the file")))
             continue
-        kept.append((Site(offset, candidate.address, candidate.name, candidate.text), candidate.detail))
+        site = Site(offset, candidate.address, candidate.name, candidate.text, returns=exits)
+        kept.append((site, candidate.detail))
     if refused and not kept and not is_pattern(pattern):
         name, refusal = refused[0]
         raise BinaryError(target.UnsafeSite(name=name, path=file.binary.path, reason=refusal.reason))
@@ -121,6 +133,23 @@ def _judge(
     if refusal is None and is_return and candidate.function is not None:
         refusal = judge_return(file.binary, candidate.function, file.backend)
     return refusal
+
+
+def _exits(file: FileTarget, function: Function, returns: Returns) -> tuple[Refusal | None, tuple[int, ...]]:
+    """The instructions, by their offsets, at which a return is seen that must not be hooked; none where it may."""
+    throws = file.binary.throws
+    if (
+        file.backend != "kernel"
+        or not (throws or file.program_throws)
+        or is_stub(file.binary, function.address)
+    ):
+        return None, ()
+    found = returns.of(function.address)
+    if not (found.calls if throws else found.through_pointer):
+        return None, ()
+    offsets = [file.binary.image.offset_of(address) for address in found.returns]
+    known = tuple([offset for offset in offsets if offset is not None])
+    return found.refusal or (None if known else Refusal("it never returns")), known
 
 
 def skipped(binary: Binary, refused: list[tuple[str, Refusal]], span: Span) -> tuple[CompileWarning, ...]:

@@ -24,6 +24,7 @@ from probelang.resolve.families import component_text
 from probelang.resolve.patterns import Place, parse_place
 from probelang.resolved import SiteDetail
 from probelang.sites import enclosing_function, find_boundary
+from probelang.sites.returns import calls_through_pointer
 from probelang.source import Span
 
 if TYPE_CHECKING:
@@ -58,9 +59,22 @@ def function_sites(file: FileTarget, pattern: str | int, suffix: str, span: Span
             for c in found
             if c.function is not None and c.function.indirect and c.address in kept
         )
-    if is_return and sites.sites and file.binary.throws and file.backend == "kernel":
-        warnings += (target.ExceptionsPass(span=span, path=file.binary.path),)
+        if is_return:
+            warnings += _callbacks(file, sites, span)
     return Sites(sites.sites, sites.details, warnings)
+
+
+def _callbacks(file: FileTarget, sites: Sites, span: Span) -> tuple[CompileWarning, ...]:
+    """Of a library in whatever program: functions that call what they are given, which may throw."""
+    binary = file.binary
+    if file.backend != "kernel" or binary.kind != "library" or file.program is not None:
+        return ()
+    hooked = (site for site in sites.sites if not site.returns)
+    return tuple(
+        target.ExceptionsPass(span=span, path=binary.path, function=site.function)
+        for site in hooked
+        if not binary.throws and calls_through_pointer(binary, site.address)
+    )
 
 
 def _by_name(file: FileTarget, place: Place, suffix: str) -> list[Candidate]:
@@ -179,7 +193,11 @@ def slot_sites(file: FileTarget, pattern: str | None, is_return: bool, span: Spa
             )
         )
     candidates = [_slot_candidate(file, slot, is_return) for slot in found]
-    return settle(file, candidates, pattern or "*", span, is_return)
+    sites = settle(file, candidates, pattern or "*", span, is_return)
+    if is_return and file.binary.throws and file.backend == "kernel":
+        exceptions = target.ExceptionsPass(span=span, path=file.binary.path)
+        return Sites(sites.sites, sites.details, (*sites.warnings, exceptions))
+    return sites
 
 
 def _slot_candidate(file: FileTarget, slot: Slot, is_return: bool) -> Candidate:

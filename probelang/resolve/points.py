@@ -8,6 +8,7 @@ One point per file; what is wrong is raised as CompileError with the component's
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from probelang import syntax
@@ -18,6 +19,7 @@ from probelang.artifact.points import (
     Point,
     ProcessPoint,
     ProfilePoint,
+    Site,
     SyscallPoint,
     TimerPoint,
 )
@@ -219,21 +221,33 @@ def _code(head: syntax.Component, rest: tuple[syntax.Component, ...], env: Env) 
     for process in processes:
         for path, text in files_of(process, library, env):
             try:
-                file = FileTarget(env.host.open(path), text, env.host.files, env.options.backend)
+                program = None
+                if library is not None and process.executable is not None:
+                    program = env.host.open(process.executable)
+                file = FileTarget(env.host.open(path), text, env.host.files, env.options.backend, program)
                 sites = _sites(file, code)
             except BinaryError as error:
                 failures.append(respan(error.diagnostic, _blamed(error.diagnostic, head, library, code)))
                 continue
             warnings += sites.warnings
-            if sites.sites:
-                executable = process.executable if library is not None and process.pid is None else None
-                binary = BinaryFile(path, file.binary.build_id)
-                is_return = any(c.name == "return" for c in code)
-                points.append(FunctionPoint(binary, sites.sites, is_return, process.pid, executable))
-                details.append(sites.details)
+            executable = process.executable if library is not None and process.pid is None else None
+            binary = BinaryFile(path, file.binary.build_id)
+            is_return = any(c.name == "return" for c in code)
+            for own, described, at_returns in _by_kind(sites):
+                points.append(FunctionPoint(binary, own, is_return, process.pid, executable, at_returns))
+                details.append(described)
     if not points and failures:
         raise CompileError(failures[:1])
     return Built(tuple(points), tuple(warnings), tuple(details))
+
+
+def _by_kind(sites: Sites) -> Iterator[tuple[tuple[Site, ...], tuple[SiteDetail, ...], bool]]:
+    """Returns that may be hooked, and those that are seen at the instructions."""
+    pairs = list(zip(sites.sites, sites.details, strict=True))
+    for at_returns in (False, True):
+        own = [(site, detail) for site, detail in pairs if bool(site.returns) is at_returns]
+        if own:
+            yield tuple(site for site, _ in own), tuple(detail for _, detail in own), at_returns
 
 
 def _blamed(

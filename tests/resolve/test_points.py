@@ -172,11 +172,27 @@ def test_returns_that_would_crash_are_refused(mistakes: Mistakes, resolved: Reso
     assert functions(resolved, 'process("{pie}").function("_start")') == ["_start"]
 
 
-def test_returns_of_cpp_programs_are_warned_about(resolved: Resolve) -> None:
-    assert [type(w) for w in resolved('probe process("{cpp}").function("plain").return { }').warnings] == [
-        target.ExceptionsPass
-    ]
-    assert resolved('probe process("{cpp}").function("plain") { }').warnings == ()
+def test_returns_that_exceptions_may_pass_are_not_hooked(
+    resolved: Resolve, mistakes: Mistakes, cpp: Path
+) -> None:
+    result = resolved('probe process("{cpp}").function("main").return { }')
+    (probe,) = result.program.probes
+    assert isinstance(probe.point, FunctionPoint) and probe.point.at_returns
+    (site,) = probe.point.sites
+    code = cpp.read_bytes()
+    assert site.returns and {code[offset] for offset in site.returns} == {0xC3}
+    assert result.warnings == ()
+
+
+def test_returns_that_no_exception_passes_are_hooked(resolved: Resolve) -> None:
+    (probe,) = resolved('probe process("{cpp}").function("plain").return { }').program.probes
+    assert isinstance(probe.point, FunctionPoint) and not probe.point.at_returns
+
+
+def test_returns_of_plt_slots_are_warned_about_where_exceptions_may_pass(resolved: Resolve) -> None:
+    for name, expected in (("cpp", [target.ExceptionsPass]), ("pie", [])):
+        result = resolved(f'probe process("{{{name}}}").plt("*").return {{ }}')
+        assert [type(w) for w in result.warnings] == expected
 
 
 def test_an_address(resolved: Resolve, mistakes: Mistakes, pie: Path) -> None:

@@ -24,6 +24,8 @@ def site_address(e: Emitter) -> Value:
     if e.kind != "handler":
         e.saves[SAVED] = None
         return e.load(e.at(e.module.header.context))
+    if e.on_return:
+        return e.entry_address()
     if not e.at_return:
         return e.register("rip")
     e.module.need(SITE_ADDRESS)
