@@ -37,7 +37,7 @@ from probelang.runtime.targets import descendants
 FILES_MAP, ROWS_MAP, STACKS_MAP = "code_files", "unwind_rows", "stacks"
 MASK, MAPPED_INODE, OPENED_INODE = "run:unwind_mask", "inode:", "exe_inode:"
 _VALUE = struct.Struct("<IIIIQQ")
-_HAS_ROWS, _FRAMED = 1, 2
+_HAS_ROWS, _FRAMED, _NO_ROWS = 1, 2, 4
 _FILE_BYTES_A_ROW = 64
 _DEVICE_BITS = 20  # of the minor number in the kernel's dev_t
 
@@ -173,6 +173,8 @@ class KernelCode:
         """Where the process has it; of one that has ended by now, what is known under the same numbers."""
         device = os.makedev(identity[0] >> _DEVICE_BITS, identity[0] & (1 << _DEVICE_BITS) - 1)
         for mapping in read_mappings(pid):
+        if table is not None and not table.rows:
+            flags = _NO_ROWS  # frame pointers are followed then; of a file not read yet, nothing is
             if mapping.start <= start < mapping.end and mapping.path.startswith("/"):
                 held = hold_mapping(pid, mapping)
                 return self.files.add(mapping.path.removesuffix(" (deleted)"), held, inode, number)

@@ -4,17 +4,19 @@
     with e.when(e.compare("eq", e.get(area.state), FOUND)): e.get(area.start), e.get(area.inode), ...
 
 The kernel is asked by its iterator over areas, which works under a private look at the list (kernel/bpf/task_iter.c,
-bpf_iter_task_vma_new), or, on older ones, by bpf_find_vma, whose callback gets the area; that one may not wait for a lock, and says
-that it could not look while another thread maps memory.
+bpf_iter_task_vma_new), or, on older ones, by bpf_find_vma, whose callback gets the area. Both give up in interrupts, the second also
+while another thread maps memory; then the kernel's tree is read (tree.py), twice, and what is the same both times is taken.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from probelang.llvm.builder import Pointer, Value
+from probelang.llvm.builder import Bit, Pointer, Value
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.helper_ids import FIND_VMA, TASK_BTF
+from probelang.llvm.unwind import tree
+from probelang.llvm.unwind.frameless import define
 from probelang.llvm.unwind.typed import follow, member
 from probelang.llvm.values import Cell
 
@@ -55,6 +57,8 @@ def find(e: Emitter, address: Value) -> Area:
         _by_helper(e, address, memory, area)
     else:
         _by_iterator(e, address, area)
+    with e.when(e.compare("eq", e.get(area.state), BUSY)):
+        _by_tree(e, address, area)
     _name_vdso(e, area)
     return area
 
@@ -127,6 +131,41 @@ def _read(e: Emitter, found: Pointer, address: Value | None, area: Area) -> None
     e.branch_if(e.is_null(file), out, some)
     e.start(some)
     e.set(area.inode, member(e, file, "file.f_inode"))
+    e.start(out)
+
+
+def _by_tree(e: Emitter, address: Value, area: Area) -> None:
+    define(e, "area_in_tree", ("address",), tree.lookup)
+    out = e.fresh("undecided")
+
+    def only_if(condition: Bit) -> None:
+        go_on = e.fresh("go")
+        e.branch_if(condition, go_on, out)
+        e.start(go_on)
+
+    def word(structure: Value, name: str) -> Value:
+        return e.kernel_word(e.add(structure, e.constant(f"btf:{name}")))
+
+    members = ("vm_start", "vm_end", "vm_pgoff", "vm_file", "vm_flags", "vm_mm")
+    found = Value(e.assign(f"call i64 @area_in_tree(i64 {address})"))
+    only_if(e.truth(found))
+    seen = [e.cell(word(found, f"vm_area_struct.{name}")) for name in members]
+    again = Value(e.assign(f"call i64 @area_in_tree(i64 {address})"))
+    only_if(e.compare("eq", again, found))
+    for cell, name in zip(seen, members, strict=True):
+        only_if(e.compare("eq", word(found, f"vm_area_struct.{name}"), e.get(cell)))
+    start, end, page, file, flags, memory = (e.get(cell) for cell in seen)
+    only_if(e.compare("ult", e.sub(address, start), e.sub(end, start)))
+    only_if(e.compare("eq", memory, word(e.task(), "task_struct.mm")))
+    e.set(area.state, NONE)
+    only_if(e.truth(e.bits_and(flags, VM_EXEC)))
+    e.set(area.start, start)
+    e.set(area.end, end)
+    e.set(area.file_offset, e.shift_left(page, PAGE_BITS))
+    e.set(area.inode, 0)
+    e.set(area.state, FOUND)
+    only_if(e.truth(file))
+    e.set(area.inode, word(file, "file.f_inode"))
     e.start(out)
 
 

@@ -11,7 +11,6 @@ The function has no frame, so simple handlers may call it; about 150 ns.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from probelang.artifact.manifest import Record
@@ -29,13 +28,16 @@ from probelang.llvm.helper_ids import (
 from probelang.llvm.module import CODE_FILE_BYTES
 from probelang.llvm.prints import HEADER, NO_WAKEUP, heading
 from probelang.llvm.unwind import area as areas
+from probelang.llvm.unwind.frameless import define
+
+__all__ = ["UNDECIDED", "File", "define", "emit", "file_of"]
 
 UNDECIDED = -1
 CODE_FILES = "code_files"
 NUMBER, FLAGS, FIRST_ROW, ROW_COUNT = 0, 4, 8, 12
 """u32 each, in a value of `code_files`."""
-HAS_ROWS, IS_FRAMED = 1, 2
-"""`FLAGS`: the file has unwind rows; its code keeps frame pointers throughout."""
+HAS_ROWS, IS_FRAMED, HAS_NO_ROWS = 1, 2, 4
+"""`FLAGS`: the file has unwind rows; its code keeps frame pointers throughout; it was read and has none. 0: it was not read yet."""
 _NO_EXIST = 1  # BPF_NOEXIST
 
 
@@ -75,19 +77,6 @@ def file_of(e: Emitter, address: Value, area: areas.Area, unknown: Label) -> Fil
         e.start_aside(known)
         place = e.phi((entry, first), (again, second))
         return File(*(e.load(e.offset(place, at), 32) for at in (NUMBER, FLAGS, FIRST_ROW, ROW_COUNT)))
-
-
-def define(
-    e: Emitter, name: str, parameters: tuple[str, ...], build: Callable[[Emitter, list[Value]], None]
-) -> None:
-    """A global function without frame."""
-    module = e.module
-    if name in module.routines:
-        return
-    module.routines[name] = len(module.routines)
-    r = Emitter(module, "simple", name, tuple((p, Value) for p in parameters))
-    build(r, [Value(f"%{p}") for p in parameters])
-    module.add(r, "global", tuple((p, "long") for p in parameters))
 
 
 def _locate(r: Emitter, parameters: list[Value]) -> None:

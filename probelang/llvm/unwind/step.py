@@ -55,8 +55,9 @@ def _step(r: Emitter, _: list[Value]) -> None:
         r.branch(exits.cut)
     cache.find(r, state, exits.cut)
     _note(r, state)
-    with r.when(r.compare("uge", r.get(state.count), r.get(state.most))):
-        r.ret(FULL)
+    full = r.compare("uge", r.get(state.count), r.get(state.most))
+    with r.when(full), r.when(r.compare("ult", r.get(state.count), MOST_FRAMES)):
+        r.ret(FULL)  # with so many as fit, it is cut if it goes on
     _choose(r, state, exits)
     r.start(exits.read)
     _read(r, state, exits)
@@ -109,6 +110,8 @@ def _choose(r: Emitter, state: State, exits: _Exits) -> None:
     first, count = r.load(r.offset(entry, cache.FIRST_ROW)), r.load(r.offset(entry, cache.ROW_COUNT))
     kept = r.cell(first), r.cell(count)
     with r.when(_lacks(r, r.get(flags), HAS_ROWS)):
+        unread = r.both(r.compare("eq", r.get(flags), 0), r.truth(r.load(r.offset(entry, cache.FILE))))
+        _leave_if(r, unread, exits.cut)  # what is in rbp then is anything
         _by_pointer(r, state, exits)
     framed = r.bits_and(r.shift_right(r.get(flags), IS_FRAMED.bit_length() - 1), r.get(state.back))
     with r.when(r.truth(framed)):
