@@ -26,7 +26,6 @@ from probelang.runtime.features import FEATURES, has
 from probelang.runtime.kernelbtf import VMLINUX
 from probelang.runtime.ptrace.refusals import check_machine, explain_general_refusal, yama_scope
 from probelang.runtime.ptrace.trial import trace_a_child
-from probelang.runtime.symbols import load_bcc
 
 BACKEND, PTRACE = "backend", "ptrace"
 
@@ -53,7 +52,7 @@ def examine() -> list[Finding]:
     ptrace = _ptrace()
     backend = _backend(frozenset(name for name, is_there in features.items() if is_there), ptrace)
     checks: tuple[Callable[[], Finding], ...] = (
-        _privileges, _bpf, _type_information, _uprobes, _lockdown, _symbols,
+        _privileges, _bpf, _type_information, _uprobes, _lockdown,
     )  # fmt: skip
     rest = [check() for check in checks] + [_feature(name, is_there) for name, is_there in features.items()]
     return [_kernel(), backend, ptrace, *rest]
@@ -176,17 +175,6 @@ def _lockdown() -> Finding:
             "boot with lockdown=integrity or without Secure Boot",
         )  # fmt: skip
     return Finding("lockdown", State.OK, mode or "none")
-
-
-def _symbols() -> Finding:
-    module = load_bcc()
-    if module is None:
-        return Finding(
-            "bcc", State.LIMITED, "not installed: names of just-in-time compiled code are not known",
-            "apt install python3-bpfcc (Fedora: dnf install python3-bcc)",
-        )  # fmt: skip
-    version = getattr(module, "__version__", "")
-    return Finding("bcc", State.OK, f"version {version}" if version else "installed")
 
 
 def _feature(name: str, is_there: bool) -> Finding:

@@ -80,10 +80,20 @@ class KernelBackend:
             self._resources.close()
             raise
         memory = MemoryStore(manifest.variables, manifest.limits.map_entries)
-        self._store = CombinedStore(shared_variables(manifest), self._maps, memory)
-        resolver = RecordResolver(around.services)
+        self._store = CombinedStore(shared_variables(manifest), self._named_maps(), memory)
+        show = around.services.symbols.show if self._code is not None and self._code.has_tokens else None
+        resolver = RecordResolver(around.services, show)
         self._records = RecordHandler(manifest.records, around.sink, around.services, resolver, around.report)
         self._poll = self._make_poll()
+
+    def _named_maps(self) -> Store:
+        """What programs count, with names of functions where the script shows them."""
+        if self._code is None or not self._code.names_functions:
+            return self._maps
+        from probelang.runtime.stacks.namedstore import NamedStore
+
+        manifest, symbols = self._around.manifest, self._around.services.symbols
+        return NamedStore(self._maps, manifest.variables, symbols.name_functions)
 
     def _open_ring(self) -> RingReader | None:
         events = next((m for m in self._loaded.maps.values() if m.spec.type == "ringbuf"), None)

@@ -7,27 +7,32 @@ One handler for each kind of record is made when the first of its kind comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from probelang.artifact.code import Place
 from probelang.artifact.manifest import Record
 from probelang.diag import InternalError
 from probelang.runtime.output.record import compile_batch, compile_unpacker
 from probelang.runtime.output.sink import Sink
-from probelang.runtime.output.stack import stack_lines, stack_names
 from probelang.runtime.ringbuf import Batch
 from probelang.runtime.services import SessionServices
 from probelang.runtime.store import Value
 
+STYLES: Mapping[str, Literal["full", "lines", "names"]] = {
+    "print_ustack": "full", "print_ubacktrace": "full", "print_ubacktrace_brief": "names",
+    "print_ubacktrace_fileline": "lines",
+}  # fmt: skip
 _HandleBatch = Callable[[Batch], None]
 
 
 @dataclass(frozen=True, slots=True)
 class RecordResolver:
-    """What a record only names: symbols, looked up when they are shown."""
+    """What a record only names: symbols, looked up when they are shown. `show`: what becomes of strings; None: nothing."""
 
     services: SessionServices
+    show: Callable[[bytes], bytes] | None = None
 
     def symbol(self, address: int, pid: int, data: bool) -> bytes:
         symbols = self.services.symbols
@@ -91,42 +96,39 @@ class RecordHandler:
         def report(batch: Batch) -> None:
             for offset in batch.offsets:
                 at, message = unpack(batch.data, offset)
-                self._on_error(_text(message), _long(at))
+                self._on_error(self._services.symbols.show(_text(message)), _long(at))
 
         return report
 
 
 def call_of(name: str, services: SessionServices, sink: Sink) -> Callable[[tuple[Value, ...]], None]:
     """What a record of a call with this name does with its fields. Stacks are a string and the process's id."""
-    speculations = services.speculations
+    speculations, show = services.speculations, services.symbols.show
     match name:
         case "exit":
             return lambda _: services.exit()
         case "warn":
-            return lambda fields: services.warn(_text(fields[0]))
+            return lambda fields: services.warn(show(_text(fields[0])))
         case "log":
-            return lambda fields: sink.print(_text(fields[0]) + b"\n")
+            return lambda fields: sink.print(show(_text(fields[0])) + b"\n")
         case "system":
-            return lambda fields: services.system(_text(fields[0]))
+            return lambda fields: services.system(show(_text(fields[0])))
         case "ftrace":
-            return lambda fields: services.ftrace(_text(fields[0]))
+            return lambda fields: services.ftrace(show(_text(fields[0])))
         case "switch_file":
             return lambda _: services.switch_file()
         case "speculate":
-            return lambda fields: speculations.add(_long(fields[0]), _text(fields[1]))
+            return lambda fields: speculations.add(_long(fields[0]), show(_text(fields[1])))
         case "commit":
             return lambda fields: speculations.commit(_long(fields[0]))
         case "discard":
             return lambda fields: speculations.discard(_long(fields[0]))
         case "code_file":
             return lambda fields: services.symbols.met_file([_long(field) for field in fields])
-        case "print_ustack" | "print_ubacktrace":
+        case "print_ustack" | "print_ubacktrace" | "print_ubacktrace_brief" | "print_ubacktrace_fileline":
+            style = STYLES[name]
             return lambda fields: sink.print(
-                stack_lines(services.symbols, _text(fields[0]), _long(fields[1]))
-            )
-        case "print_ubacktrace_brief":
-            return lambda fields: sink.print(
-                stack_names(services.symbols, _text(fields[0]), _long(fields[1]))
+                services.symbols.lines(_text(fields[0]), _long(fields[1]) if len(fields) > 1 else None, style)
             )
         case _:
             raise InternalError(f"the kernel half calls `{name}`, which the session does not know")

@@ -69,6 +69,7 @@ class SessionServices:
 
     def close(self) -> None:
         self.reap(_LAST_WAIT_S)
+        self._symbols.close()
 
     def warn(self, message: bytes) -> None:
         self._sink.warn(message)

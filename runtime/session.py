@@ -218,7 +218,8 @@ class Session:
         if any(v.report for i, v in enumerate(self._manifest.variables) if i not in shown):
             from probelang.runtime.output.report import final_variables
 
-            for variable in final_variables(self._manifest.variables, backend.store, shown):
+            named = self._services.symbols.show
+            for variable in final_variables(self._manifest.variables, backend.store, shown, named):
                 self._sink.variable(variable)
         self._report_losses(half, backend)
 

@@ -1,69 +1,40 @@
-"""Names of addresses in running processes.
+"""Names of addresses in running processes, and of what stands for stacks and functions in strings.
 
     symbols.name(0x7f3a12345678, pid=4711)  ->  b"malloc"          usymname()
     symbols.data(0x7f3a12345678, pid=4711)  ->  b"malloc+0x18 [libc.so.6]"   usymdata()
+    symbols.show(b"\\x1bF000100000000114900000000")  ->  b"main"
 
-bcc knows symbols of programs, libraries and just-in-time compiled code. It is imported when the first name is asked
-for (it takes 0.1 to 0.25 s), and lives outside of virtual environments, so its folder is searched only then. Without it
-the tables of the mapped files themselves are read.
+What reads symbol tables and debug information (`probelang.runtime.stacks`) is imported when the first name is asked for. An address may be a
+frame (`probelang.artifact.stacks`), which says by itself what file it is of.
 """
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Literal
+
+from probelang.artifact.stacks import FILE_SHIFT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from probelang.runtime.filesymbols import FileSymbols
     from probelang.runtime.stacks.kernel import KernelCode
+    from probelang.runtime.stacks.texts import StackTexts
 
-_SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"
-
-
-class _SymbolCache(Protocol):
-    """What is used of bcc's class of this name."""
-
-    def resolve(self, addr: int, demangle: bool) -> tuple[bytes | None, int, bytes | None]: ...
-
-
-class _Bcc(Protocol):
-    def SymbolCache(self, pid: int) -> _SymbolCache: ...
-
-
-def load_bcc() -> _Bcc | None:
-    """The module, or None where it is not installed or does not work."""
-    added = _SYSTEM_PACKAGES not in sys.path and os.path.isdir(_SYSTEM_PACKAGES)
-    if added:
-        sys.path.append(_SYSTEM_PACKAGES)
-    try:
-        return cast(_Bcc, importlib.import_module("bcc"))
-    except (ImportError, OSError, AttributeError):
-        # a libbcc that is missing, or older or newer than the package
-        return None
-    finally:
-        if added:
-            sys.path.remove(_SYSTEM_PACKAGES)
+_MASK = (1 << 64) - 1
+_TOKEN = b"\x1b"
 
 
 class Symbols:
-    """Answers are kept for each address and process: a name does not change while a session looks."""
+    """`likely_pid`: whose addresses are meant where no process is said."""
 
     def __init__(self, likely_pid: int = 0) -> None:
-        self._likely_pid = likely_pid  # whose addresses are meant where no process is said
-        self._bcc: _Bcc | None = None
-        self._is_loaded = False
-        self._caches: dict[int, _SymbolCache] = {}
-        self._files: FileSymbols | None = None
-        self._known: dict[tuple[int, int], tuple[bytes, int, bytes]] = {}
+        self._likely_pid = likely_pid
         self._code: KernelCode | None = None
+        self._texts: StackTexts | None = None
 
     def use(self, code: KernelCode) -> None:
-        """Programs in the kernel tell files of code apart: what they are called."""
-        self._code = code
+        """Programs in the kernel know files of code and stacks: what they are called."""
+        self._code, self._texts = code, None
 
     def met_file(self, fields: Sequence[int]) -> None:
         """A program has met a file that it did not know."""
@@ -71,45 +42,71 @@ class Symbols:
             self._code.met(fields)
 
     @property
-    def has_bcc(self) -> bool:
-        if not self._is_loaded:
-            self._bcc, self._is_loaded = load_bcc(), True
-        return self._bcc is not None
+    def texts(self) -> StackTexts:
+        if self._texts is None:
+            from probelang.runtime.stacks.texts import StackTexts
 
-    def find(self, address: int, pid: int) -> tuple[bytes, int, bytes]:
-        """Name, distance from its start, and file; each empty where it is not known."""
-        address &= (1 << 64) - 1
-        found = self._known.get((address, pid))
-        if found is None:
-            found = self._known[address, pid] = self._ask(address, pid)
-        return found
+            code = self._code
+            self._texts = (
+                StackTexts(likely_pid=self._likely_pid)
+                if code is None
+                else StackTexts(code.files, code.stacks, self._likely_pid)
+            )
+        return self._texts
 
-    def _ask(self, address: int, pid: int) -> tuple[bytes, int, bytes]:
-        if self.has_bcc and self._bcc is not None and os.path.exists(f"/proc/{pid}"):
-            cache = self._caches.get(pid)
-            if cache is None:
-                cache = self._caches[pid] = self._bcc.SymbolCache(pid)
-            name, offset, module = cache.resolve(address, True)
-            if name:
-                return name, offset, os.path.basename(module or b"")
-        if self._files is None:
-            from probelang.runtime.filesymbols import FileSymbols
+    def close(self) -> None:
+        if self._texts is not None and self._code is None:
+            self._texts.names.files.close()
 
-            self._files = FileSymbols()
-        return self._files.find(address, pid)
-
-    def _process(self, pid: int | None) -> int:
-        return pid if pid is not None else self._likely_pid
+    # ------------------------------------------------------------------------------------------ of addresses
 
     def name(self, address: int, pid: int | None) -> bytes | None:
         """The function's name."""
-        return self.find(address, self._process(pid))[0] or None
+        found = self.texts.find(address, pid)
+        if (found is None or not found.name) and (address & _MASK) >> FILE_SHIFT:
+            return self.texts.function(address, pid)
+        return found.name if found is not None and found.name else None
+
+    def function(self, address: int, pid: int | None) -> bytes:
+        """The same; where it has none, its file and the offset there, or the address."""
+        return self.texts.function(address, pid)
 
     def data(self, address: int, pid: int | None) -> bytes | None:
         """Name, offset and file: `malloc+0x18 [libc.so.6]`."""
-        name, offset, module = self.find(address, self._process(pid))
-        return b"%s+0x%x [%s]" % (name, offset, module) if name else None
+        found = self.texts.find(address, pid)
+        if found is None or not (found.name or (address & _MASK) >> FILE_SHIFT):
+            return None
+        return self.texts.data(address, pid)
 
     def module(self, address: int, pid: int | None) -> bytes | None:
         """The name of the mapped file, without folders."""
-        return self.find(address, self._process(pid))[2] or None
+        found = self.texts.find(address, pid)
+        return found.file if found is not None and found.file else None
+
+    def source(self, address: int, pid: int | None) -> tuple[bytes, int] | None:
+        """Source file, a path, and line; None where there is no debug information."""
+        return self.texts.source(address, pid)
+
+    # ------------------------------------------------------------------------------------- of stacks, in strings
+
+    def stack(
+        self, addresses: Sequence[int], pid: int, is_cut: bool = False, of_callers: bool = False
+    ) -> bytes:
+        """What stands in strings for a stack of a process that is stopped. `of_callers`: the first is a return address, too."""
+        return self.texts.keep(addresses, pid, is_cut, of_callers)
+
+    def lines(self, stack: bytes, pid: int | None, style: Literal["full", "lines", "names"]) -> bytes:
+        """A stack, or a text of addresses, one line for each function; "lines": with source lines; "names": all in one line."""
+        return self.texts.lines(stack, pid, style)
+
+    def name_functions(self, text: bytes) -> bytes:
+        """What stands for functions as text; stacks stay what they are."""
+        return self.texts.name(text) if _TOKEN in text else text
+
+    def show(self, text: bytes) -> bytes:
+        """What stands for stacks and functions as people read it."""
+        return self.texts.show(text) if _TOKEN in text else text
+
+    def spell(self, text: bytes) -> bytes:
+        """The same as functions on strings see it: of stacks the frames in hexadecimal."""
+        return self.texts.spell(text) if _TOKEN in text else text

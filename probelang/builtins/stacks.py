@@ -16,7 +16,9 @@ L, S, V = Type.LONG, Type.STRING, Type.VOID
 _LATER = "keep ubacktrace() in an array and turn it into text in a timer or end probe"
 
 ROWS: tuple[Builtin, ...] = (
-    Builtin("ubacktrace", (), S, "The stack of the current task in user mode: who called whom, up to 127 frames."),
+    Builtin(
+        "ubacktrace", (), S, "The stack of the current task in user mode: who called whom, up to 127 frames."
+    ),
     Builtin("ustack", (L,), L, "Address n (from 0, the current instruction) of the stack; 0 beyond its end."),
     Builtin("ucallers", (L,), S, "The first n addresses of the stack."),
     Builtin("usymname", (L,), S, "The name of the function at an address, or the address in hexadecimal."),
@@ -29,6 +31,21 @@ ROWS: tuple[Builtin, ...] = (
         kernel=False,
         advice=_LATER,
     ),
+    *(
+        Builtin(
+            name,
+            (L,),
+            S,
+            f"{what} of an address; in hexadecimal where it is not known.",
+            kernel=False,
+            advice=_LATER,
+        )
+        for name, what in (
+            ("usymfile", "The source file"),
+            ("usymline", "The line in the source file"),
+            ("usymfileline", "`file:line`, without folders,"),
+        )
+    ),
     Builtin("print_ustack", (S,), V, "Prints a stack, one line for each address, with symbols.", effect=True),
     Builtin("print_ubacktrace", (), V, "Prints the current stack, one line for each address.", effect=True),
     Builtin(
@@ -37,6 +54,21 @@ ROWS: tuple[Builtin, ...] = (
         V,
         "Prints the names of the current stack's functions in a line.",
         effect=True,
+    ),
+    Builtin(
+        "print_ubacktrace_fileline",
+        (),
+        V,
+        "Prints the current stack, one line for each function, with source files and lines.",
+        effect=True,
+    ),
+    Builtin(
+        "sprint_ubacktrace_brief",
+        (),
+        S,
+        "The names of the current stack's functions in a line.",
+        kernel=False,
+        advice=_LATER,
     ),
     Builtin(
         "sprint_ubacktrace", (), S, "The current stack as text, with symbols.", kernel=False, advice=_LATER

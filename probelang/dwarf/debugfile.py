@@ -131,16 +131,17 @@ class DebugFile:
 
 
 def find_debug_file(
-    binary: Binary, folder: str = DEBUG_FOLDER, progress: Progress | None = None
+    binary: Binary, folder: str = DEBUG_FOLDER, progress: Progress | None = None, download: bool = True
 ) -> DebugFile | None:
-    """None where there is none. Asks the servers of DEBUGINFOD_URLS last. Raises BinaryError where the binary's own is damaged."""
+    """None where there is none. Asks the servers of DEBUGINFOD_URLS last, if it may `download`. Raises BinaryError where the binary's own
+    is damaged."""
     image = binary.image
     if _has_units(image):
         return DebugFile(image, binary.path, folder, progress)
     for separate in separate_files(image, binary.build_id, folder):
         if _has_units(separate):
             return DebugFile(separate, binary.path, folder, progress)
-    if os.environ.get(URLS):
+    if download and os.environ.get(URLS):
         for path in _downloaded(binary.build_id, progress):
             found = _readable(path)
             if found is not None and _has_units(found):

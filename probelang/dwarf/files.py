@@ -82,10 +82,11 @@ class Files:
         return tuple(debug for debug in self._debugs.values() if debug is not None)
 
 
-def open_debug(binary: Binary, progress: Progress | None = None) -> Debug | None:
+def open_debug(binary: Binary, progress: Progress | None = None, download: bool = True) -> Debug | None:
+    """None where no debug information is found. Raises BinaryError."""
     from probelang.dwarf.debugfile import find_debug_file
 
-    file = find_debug_file(binary, progress=progress)
+    file = find_debug_file(binary, progress=progress, download=download)
     if file is None:
         return None
     from probelang.dwarf.answers import answers_of, is_large

@@ -151,7 +151,7 @@ def _merge(binary: Binary, symbols: Iterable[Symbol]) -> tuple[Function, ...]:
         offset = binary.image.offset_of(address)
         if offset is None:
             continue  # in memory only
-        best = min(group, key=_preference) if len(group) > 1 else group[0]
+        best = min(group, key=preference) if len(group) > 1 else group[0]
         names = sorted({s.name for s in group} - {best.name}) if len(group) > 1 else []
         functions.append(
             Function(
@@ -168,7 +168,7 @@ def _merge(binary: Binary, symbols: Iterable[Symbol]) -> tuple[Function, ...]:
     return tuple(functions)
 
 
-def _preference(symbol: Symbol) -> tuple[int, bool, int, bytes]:
+def preference(symbol: Symbol) -> tuple[int, bool, int, bytes]:
     """The name people call it by: few leading underscores, exported, short."""
     name = symbol.name
     underscores = 0 if name.startswith(b"_Z") else len(name) - len(name.lstrip(b"_"))

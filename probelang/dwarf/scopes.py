@@ -291,6 +291,14 @@ def find_scope(functions: Functions, types: Types, address: int, instance: int |
     return Scope(types, function.unit, tuple(path[start:]), function)
 
 
+def path_to(function: Entry, address: int) -> list[Entry]:
+    """From the function down to the innermost block that holds an address, inlined copies among them."""
+    path = [function]
+    while len(path) < _DEEPEST and (inner := _holding(path[-1], address, _BLOCKS)) is not None:
+        path.append(inner)
+    return path
+
+
 def _holding(entry: Entry, address: int, tags: frozenset[int], depth: int = 0) -> Entry | None:
     """The block in `entry` whose code includes the address."""
     info, section = entry.unit.info, entry.unit.section

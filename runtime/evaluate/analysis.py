@@ -37,6 +37,7 @@ EFFECTS = frozenset(
         "print_ustack",
         "print_ubacktrace",
         "print_ubacktrace_brief",
+        "print_ubacktrace_fileline",
         "set_user_int8",
         "set_user_int16",
         "set_user_int32",

@@ -14,6 +14,7 @@ from typing import assert_never, cast
 
 from probelang.artifact import code
 from probelang.artifact.code import Automaton, Expr
+from probelang.artifact.stacks import TOKEN
 from probelang.runtime.evaluate import aggregates, assignments, calls, invocations, printing
 from probelang.runtime.evaluate.arithmetic import BINARY, UNARY
 from probelang.runtime.evaluate.frame import Environment, Frame, LongCode, SoftError, TextCode, ValueCode
@@ -59,6 +60,8 @@ class Compiler:
                 return lambda frame: function(number(frame))
             case code.Binary():
                 return _binary(self, expr)
+            case code.Compare(op, left, right) if code.type_of(left) is code.Type.STRING:
+                return _compare(self.spelled(left), self.spelled(right), _COMPARE[op])
             case code.Compare(op, left, right):
                 return _compare(self.value(left), self.value(right), _COMPARE[op])
             case code.Logical():
@@ -68,7 +71,7 @@ class Compiler:
             case code.Concat(parts, at):
                 return _concat(self.environment, [self.text(part) for part in parts], at)
             case code.Matches(subject, automaton, negated):
-                return _matches(self.text(subject), self.environment.automata[automaton], negated)
+                return _matches(self.spelled(subject), self.environment.automata[automaton], negated)
             case code.Assign() | code.Step() | code.Accumulate():
                 return assignments.write(self, expr)
             case code.Invoke():
@@ -88,6 +91,18 @@ class Compiler:
 
     def text(self, expr: Expr) -> TextCode:
         return cast(TextCode, self.value(expr))
+
+    def spelled(self, expr: Expr) -> TextCode:
+        """A string that is looked into: what stands for a stack or a function in it becomes text."""
+        value, spell = self.text(expr), self.environment.services.symbols.spell
+        if isinstance(expr, code.Text):
+            return value
+
+        def spelled(frame: Frame) -> bytes:
+            text = value(frame)
+            return spell(text) if TOKEN in text else text
+
+        return spelled
 
     def key(self, index: Sequence[Expr]) -> Callable[[Frame], Key]:
         """The key of an array's element."""

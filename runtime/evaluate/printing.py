@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from probelang.artifact import code
 from probelang.artifact.code import Piece
+from probelang.artifact.stacks import TOKEN
 from probelang.runtime.evaluate.aggregates import histogram_text
 from probelang.runtime.evaluate.context import Fault
 from probelang.runtime.evaluate.frame import Frame, SoftError, ValueCode
@@ -56,11 +57,18 @@ def _formatted(compiler: Compiler, expr: code.Format | code.Print) -> Callable[[
 
 
 def _argument(compiler: Compiler, argument: code.Expr | code.Histogram) -> ValueCode:
-    return (
-        histogram_text(compiler, argument)
-        if isinstance(argument, code.Histogram)
-        else compiler.value(argument)
-    )
+    if isinstance(argument, code.Histogram):
+        return histogram_text(compiler, argument)
+    value = compiler.value(argument)
+    if code.type_of(argument) is not code.Type.STRING or isinstance(argument, code.Text):
+        return value
+    show = compiler.environment.services.symbols.show
+
+    def shown(frame: Frame) -> Value:
+        text = value(frame)
+        return show(text) if isinstance(text, bytes) and TOKEN in text else text
+
+    return shown
 
 
 def _memory_dumps(pieces: Sequence[Piece]) -> list[tuple[int, Finder]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 from probelang.runtime.output.speculation import Speculations
 
@@ -21,6 +22,33 @@ class Symbols(Protocol):
 
     def module(self, address: int, pid: int | None) -> bytes | None:
         """The name of the mapped file, without folders."""
+        ...
+
+    def function(self, address: int, pid: int | None) -> bytes:
+        """The function's name; where it has none, the file and the offset there, or the address."""
+        ...
+
+    def source(self, address: int, pid: int | None) -> tuple[bytes, int] | None:
+        """Source file, a path, and line."""
+        ...
+
+    def stack(
+        self, addresses: Sequence[int], pid: int, is_cut: bool = False, of_callers: bool = False
+    ) -> bytes:
+        """What stands in strings for a stack (`probelang.artifact.stacks`) of a process that is stopped. `of_callers`: the first
+        is a return address as well."""
+        ...
+
+    def lines(self, stack: bytes, pid: int | None, style: Literal["full", "lines", "names"]) -> bytes:
+        """A stack, or a text of addresses, one line for each function; "lines": with source lines; "names": all in one line."""
+        ...
+
+    def show(self, text: bytes) -> bytes:
+        """A string as it is shown: what stands for stacks and functions becomes names."""
+        ...
+
+    def spell(self, text: bytes) -> bytes:
+        """A string as functions see it: what stands for stacks becomes hexadecimal numbers, for functions names."""
         ...
 
 

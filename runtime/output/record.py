@@ -29,7 +29,10 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
 class Resolver(Protocol):
-    """What a record only names."""
+    """What a record only names. `show`: what becomes of a string before it is formatted; None: it is shown as it is."""
+
+    @property
+    def show(self) -> Callable[[bytes], bytes] | None: ...
 
     def symbol(self, address: int, pid: int, data: bool) -> bytes: ...
 
@@ -37,7 +40,7 @@ class Resolver(Protocol):
 def compile_record(record: Record, resolver: Resolver) -> Callable[[Fields], bytes]:
     """`fields`: one value for each long and string in the record, signed."""
     format_ = compile_pieces(record.pieces)
-    if all(kind in ("long", "string") for kind in record.fields):
+    if _is_plain(record, resolver):
         return format_
     plan = _argument_plan(record, resolver)
     return lambda fields: format_([take(fields) for take in plan])
@@ -52,12 +55,18 @@ def compile_packed(record: Record, resolver: Resolver) -> Callable[[Buffer, int]
 def compile_batch(record: Record, resolver: Resolver) -> Callable[[Buffer, Sequence[int]], bytes]:
     """The text of many records of this kind, given the offsets of their first fields."""
     template = native_template(record.pieces)
-    if template is None or not all(kind in ("long", "string") for kind in record.fields):
+    if template is None or not _is_plain(record, resolver):
         one = compile_packed(record, resolver)
         return lambda data, offsets: b"".join([one(data, offset) for offset in offsets])
     if "string" in record.fields:
         return _string_batch(record, template)
     return _long_batch("".join(_codes(record)), template)
+
+
+def _is_plain(record: Record, resolver: Resolver) -> bool:
+    """Whether the fields are the format's arguments as they are."""
+    kinds = ("long", "string") if resolver.show is None else ("long",)
+    return all(kind in kinds for kind in record.fields)
 
 
 def _long_batch(codes: str, template: bytes) -> Callable[[Buffer, Sequence[int]], bytes]:
@@ -175,6 +184,9 @@ def _argument_plan(record: Record, resolver: Resolver) -> list[Callable[[Fields]
         kind = record.fields[entry]
         entry += 1
         match kind:
+            case "string" if resolver.show is not None:
+                plan.append(_text_taker(resolver.show, place))
+                place += 1
             case "long" | "string":
                 plan.append(_taker(place))
                 place += 1
@@ -190,6 +202,15 @@ def _argument_plan(record: Record, resolver: Resolver) -> list[Callable[[Fields]
 
 def _taker(place: int) -> Callable[[Fields], Value]:
     return lambda fields: fields[place]
+
+
+def _text_taker(show: Callable[[bytes], bytes], place: int) -> Callable[[Fields], Value]:
+    def take(fields: Fields) -> Value:
+        text = fields[place]
+        assert isinstance(text, bytes)
+        return show(text)
+
+    return take
 
 
 def _symbol_taker(resolver: Resolver, place: int, data: bool) -> Callable[[Fields], Value]:

@@ -7,30 +7,47 @@ Rows of an array come by decreasing value (aggregates: count), then by key.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 from probelang.artifact.code import Type, Variable
+from probelang.runtime.mapvalues import merge_values
 from probelang.runtime.output.escape import escape_text
 from probelang.runtime.output.sink import Aggregate, FinalVariable
 from probelang.runtime.store import Key, Stat, Store, Value
 
+Show: TypeAlias = Callable[[bytes], bytes]
+"""What becomes of a string: what stands for a stack or a function in it is named."""
+
 
 def final_variables(
-    variables: Sequence[Variable], store: Store, without: frozenset[int] = frozenset()
+    variables: Sequence[Variable],
+    store: Store,
+    without: frozenset[int] = frozenset(),
+    show: Show = bytes,
 ) -> Iterator[FinalVariable]:
     """The variables to show, in the order of their declaration. `without`: those that are shown in another way."""
     for number, variable in enumerate(variables):
         if not variable.report or number in without:
             continue
         if variable.key is not None:
-            rows = [(key, _shown(value)) for key, value in store.items(number)]
+            rows = [(key, _shown(value, show)) for key, value in _named_rows(store.items(number), show)]
             rows.sort(key=lambda row: row[0])
             rows.sort(key=lambda row: _rank(row[1]), reverse=True)
             yield FinalVariable(variable.name, rows=tuple(rows))
         elif variable.value is Type.STATS:
-            yield FinalVariable(variable.name, _shown(store.stat(number, None) or Stat()))
+            yield FinalVariable(variable.name, _shown(store.stat(number, None) or Stat(), show))
         else:
-            yield FinalVariable(variable.name, store.scalar(number))
+            yield FinalVariable(variable.name, _shown(store.scalar(number), show))
+
+
+def _named_rows(items: list[tuple[Key, Value | Stat]], show: Show) -> list[tuple[Key, Value | Stat]]:
+    """Keys as they are shown. Stacks that differ only in where a function was left look the same: they are counted together."""
+    named: dict[Key, Value | Stat] = {}
+    for key, value in items:
+        shown = tuple([show(part) if isinstance(part, bytes) else part for part in key])
+        named[shown] = merge_values(named[shown], value) if shown in named else value
+    return list(named.items())
 
 
 def variable_text(variable: FinalVariable) -> bytes:
@@ -65,9 +82,9 @@ def aggregate_text(value: Aggregate) -> bytes:
     return " ".join(f"@{name}={number}" for name, number in fields if number is not None).encode()
 
 
-def _shown(value: Value | Stat) -> Value | Aggregate:
+def _shown(value: Value | Stat, show: Show) -> Value | Aggregate:
     if not isinstance(value, Stat):
-        return value
+        return show(value) if isinstance(value, bytes) else value
     if value.count == 0:
         return Aggregate(0)
     average = abs(value.sum) // value.count * (-1 if value.sum < 0 else 1)

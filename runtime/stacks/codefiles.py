@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from probelang.artifact.stacks import FILE_SHIFT
-from probelang.runtime.mappings import Mapping, mapping_of, read_mappings
+from probelang.runtime.mappings import Mapping, mapping_of, mappings_in, read_mappings
 from probelang.runtime.stacks.held import Held, hold
 
 VDSO = "[vdso]"
@@ -62,6 +62,7 @@ class CodeFiles:
         self._by_path: dict[str, CodeFile] = {}
         self._by_identity: dict[Identity, CodeFile] = {}
         self._mappings: dict[int, list[Mapping]] = {}
+        self._texts: dict[int, bytes] = {}
         self._is_sealed = False
         for path in named:
             self.add(path, hold(path))
@@ -133,12 +134,19 @@ class CodeFiles:
 
     def mappings(self, pid: int) -> list[Mapping]:
         """As they are now; of a process that has ended, as they were when it was last asked about."""
-        self._mappings[pid] = read_mappings(pid) or self._mappings.get(pid, [])
-        return self._mappings[pid]
+        self.refresh(pid)
+        return self._mappings.get(pid, [])
 
-    def forget(self, pid: int) -> None:
-        """What is mapped in a process has changed, or its number may soon be another's."""
-        self._mappings.pop(pid, None)
+    def refresh(self, pid: int) -> None:
+        """Looks at what is mapped in a process now, where that matters."""
+        try:
+            with open(f"/proc/{pid}/maps", "rb") as f:
+                text = f.read()
+        except OSError:
+            return
+        if text and text != self._texts.get(pid):
+            self._texts[pid] = text
+            self._mappings[pid] = mappings_in(text)
 
     def of_mapping(self, pid: int, mapping: Mapping) -> CodeFile | None:
         """The file of a mapping, which gets a number if it has none."""

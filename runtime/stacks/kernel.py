@@ -13,11 +13,16 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from functools import cached_property
+from typing import cast
 
+from probelang.artifact.code import Call
 from probelang.artifact.manifest import Manifest
 from probelang.artifact.points import FunctionPoint
+from probelang.artifact.stackkeys import STACK_CALLS
 from probelang.artifact.stacks import UNWIND_ROW
 from probelang.diag import CompileError
 from probelang.diag.runtime import RunFailed
@@ -31,11 +36,14 @@ from probelang.runtime.stacks.held import hold
 from probelang.runtime.stacks.inodes import InodeReader
 from probelang.runtime.stacks.libraries import mapped_with, needed_files
 from probelang.runtime.stacks.rows import RowMap, rows_for
+from probelang.runtime.stacks.table import KernelStacks
 from probelang.runtime.stacks.tables import Table, TableMaker
 from probelang.runtime.targets import descendants
 
 FILES_MAP, ROWS_MAP, STACKS_MAP = "code_files", "unwind_rows", "stacks"
 MASK, MAPPED_INODE, OPENED_INODE = "run:unwind_mask", "inode:", "exe_inode:"
+NAME_CALLS = frozenset(("caller", "usymname", "usymdata"))
+"""Builtins of the kernel half whose value stands for a function; of those in STACK_CALLS it stands for a stack."""
 _VALUE = struct.Struct("<IIIIQQ")
 _HAS_ROWS, _FRAMED, _NO_ROWS = 1, 2, 4
 _FILE_BYTES_A_ROW = 64
@@ -49,6 +57,7 @@ class KernelCode:
         self._manifest = manifest
         self._maps = {spec.name for spec in manifest.maps}
         self.files = CodeFiles(manifest.code_files)
+        self.stacks: KernelStacks | None = None
         self._constants: dict[str, int] = {}
         self._files_fd = -1
         self._tables = TableMaker()
@@ -80,6 +89,21 @@ class KernelCode:
                     self._constants[constant.name] = read(fd)
                 finally:
                     os.close(fd)
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether strings of the script may hold what stands for stacks and functions."""
+        return bool(self._called & (STACK_CALLS | NAME_CALLS))
+
+    @property
+    def names_functions(self) -> bool:
+        """Whether they may hold what stands for functions."""
+        return bool(self._called & NAME_CALLS)
+
+    @cached_property
+    def _called(self) -> frozenset[str]:
+        bodies = tuple(p.handler for p in self._manifest.probes), self._manifest.functions
+        return frozenset(_calls(bodies))
 
     # --------------------------------------------------------------------------------------- what is known
 
@@ -130,6 +154,9 @@ class KernelCode:
 
     def fill(self, loaded: Loaded) -> None:
         """Raises OSError."""
+        if STACKS_MAP in loaded.maps:
+            stacks = loaded.maps[STACKS_MAP]
+            self.stacks = KernelStacks(stacks.fd, stacks.spec.max_entries)
         if FILES_MAP in loaded.maps:
             self._files_fd = loaded.maps[FILES_MAP].fd
             if self._rows is not None:
@@ -146,6 +173,8 @@ class KernelCode:
         if not key or self._files_fd < 0:
             return
         flags = first = count = 0
+        if table is not None and not table.rows:
+            flags = _NO_ROWS  # frame pointers are followed then; of a file not read yet, nothing is
         if table is not None and table.rows and self._rows is not None:
             place = self._rows.add(table.rows)
             if place is None:
@@ -159,9 +188,9 @@ class KernelCode:
 
     # ------------------------------------------------------------------------------------------- what is met
 
-    def met(self, fields: Sequence[int]) -> None:
+    def met(self, told: Sequence[int]) -> None:
         """A program has met a file: its number, pointer to the inode, inode, device, and where a process has mapped it."""
-        number, inode, identity, device, start, _, pid = (f & (1 << 64) - 1 for f in fields)
+        number, inode, identity, device, start, _, pid = (f & (1 << 64) - 1 for f in told)
         file = self.files.numbered(number)
         if file is not None:
             return
@@ -173,8 +202,6 @@ class KernelCode:
         """Where the process has it; of one that has ended by now, what is known under the same numbers."""
         device = os.makedev(identity[0] >> _DEVICE_BITS, identity[0] & (1 << _DEVICE_BITS) - 1)
         for mapping in read_mappings(pid):
-        if table is not None and not table.rows:
-            flags = _NO_ROWS  # frame pointers are followed then; of a file not read yet, nothing is
             if mapping.start <= start < mapping.end and mapping.path.startswith("/"):
                 held = hold_mapping(pid, mapping)
                 return self.files.add(mapping.path.removesuffix(" (deleted)"), held, inode, number)
@@ -203,6 +230,19 @@ class KernelCode:
         if self._rows is not None:
             self._rows.close()
         self.files.close()
+
+
+def _calls(root: object) -> Iterator[str]:
+    """Names of the builtins that typed code calls."""
+    todo = [root]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, tuple | list):
+            todo.extend(cast("Sequence[object]", item))
+        elif is_dataclass(item) and not isinstance(item, type):
+            if isinstance(item, Call):
+                yield item.name
+            todo.extend(getattr(item, field.name) for field in fields(item))
 
 
 def _living(options: RunOptions) -> Sequence[int]:

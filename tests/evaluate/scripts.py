@@ -8,6 +8,7 @@ library is there when asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from probelang.runtime.memorystore import MemoryStore
 from probelang.runtime.output.report import final_variables, variable_text
 from probelang.runtime.output.sink import FinalVariable
 from probelang.runtime.output.speculation import Speculations
+from probelang.runtime.output.stack import hex_stack, stack_addresses
 from tests.check.scripts import check_text
 
 STANDARD = Path(__file__).parents[2] / "stdlib"
@@ -37,6 +39,37 @@ class Symbols:
 
     def module(self, address: int, pid: int | None) -> bytes | None:
         return b"prog" if self.name(address, pid) else None
+
+    def function(self, address: int, pid: int | None) -> bytes:
+        return self.name(address, pid) or b"%#x" % address
+
+    def source(self, address: int, pid: int | None) -> tuple[bytes, int] | None:
+        return (b"/src/prog.c", address & 0xFFF) if self.name(address, pid) else None
+
+    def stack(
+        self, addresses: Sequence[int], pid: int, is_cut: bool = False, of_callers: bool = False
+    ) -> bytes:
+        return b"\x1bS" + b",".join([b"%x" % address for address in addresses])
+
+    def _addresses(self, stack: bytes) -> list[int]:
+        if stack.startswith(b"\x1bS"):
+            return [int(word, 16) for word in stack[2:].split(b",")]
+        return stack_addresses(stack)
+
+    def lines(self, stack: bytes, pid: int | None, style: str) -> bytes:
+        addresses = self._addresses(stack)
+        if style == "names":
+            return b" ".join([self.function(address, pid) for address in addresses]) + b"\n"
+        known = [(address, self.data(address, pid)) for address in addresses]
+        return b"".join([b" %#x%s\n" % (a, b" : " + data if data else b"") for a, data in known])
+
+    def show(self, text: bytes) -> bytes:
+        if not text.startswith(b"\x1bS"):
+            return text
+        return b"<-".join([self.function(address, None) for address in self._addresses(text)])
+
+    def spell(self, text: bytes) -> bytes:
+        return hex_stack(self._addresses(text)) if text.startswith(b"\x1bS") else text
 
 
 @dataclass(slots=True)

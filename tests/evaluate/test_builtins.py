@@ -136,7 +136,16 @@ HIT = [
     ("int_arg(0)", "argument 0 does not exist: they are counted from 1"),
     ('register("eax")', "-1"),
     ('u_register("eax")', "4294967295"),
-    ("ubacktrace()", "0x401010 0x402020 0x99"),
+    ("ubacktrace()", "main<-work<-0x99"),
+    ('ubacktrace() == "0x401010 0x402020 0x99"', "1"),
+    ('tokenize(ubacktrace(), " ")', "0x401010"),
+    ('ubacktrace() =~ "402020"', "1"),
+    ("strlen(ubacktrace())", "22"),
+    ("usymfile(0x401007)", "/src/prog.c"),
+    ("usymline(0x401007)", "7"),
+    ("usymfileline(0x401007)", "prog.c:7"),
+    ("usymfileline(0x7)", "0x7"),
+    ("sprint_ubacktrace_brief()", "main work 0x99\n"),
     ("ustack(1)", str(0x402020)),
     ("ustack(3)", "0"),
     ("ustack(-1)", "0"),
@@ -210,7 +219,7 @@ def test_printing_stacks() -> None:
 
 
 def test_a_stack_is_never_cut_inside_an_address() -> None:
-    script = "probe begin { println(ubacktrace()) }"
+    script = "probe begin { println(ucallers(9)) }"
     assert (
         run_script(script, context=HitContext(), limits=Limits(string_size=18)).text == "0x401010 0x402020\n"
     )

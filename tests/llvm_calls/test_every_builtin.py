@@ -119,7 +119,7 @@ IN_BOTH: dict[str, str] = {
     "text_str/1": r'println(text_str("a\t\"\\\001" . execname()))',
     "text_strn/3": f"println(text_strn(user_string({TEXT}), 8, 1), text_strn(execname(), 3, 0))",
     "str_replace/3": f'println(str_replace(user_string({TEXT}), "l", "<>"), str_replace(execname(), "", "x"))',
-    "ubacktrace/0": 'n = 0; for (w = tokenize(ubacktrace(), " "); w != ""; w = tokenize(" ")) n++; println(n > 1)',
+    "ubacktrace/0": "println(ubacktrace())",
     "ustack/1": "println(ustack(0) == uaddr(), ustack(-1), ustack(5000))",
     "ucallers/1": 'println(ucallers(1) == sprintf("%#x", uaddr()), ucallers(0) == "")',
     "usymname/1": "println(usymname(uaddr()))",
@@ -127,6 +127,7 @@ IN_BOTH: dict[str, str] = {
     "print_ustack/1": "print_ustack(ucallers(1))",
     "print_ubacktrace/0": "print_ubacktrace()",
     "print_ubacktrace_brief/0": "print_ubacktrace_brief()",
+    "print_ubacktrace_fileline/0": "print_ubacktrace_fileline()",
     "error/1": 'try { error("a" . execname()) } catch (m) { println(m) }',
     "warn/1": 'warn("careful, " . execname())',
     "log/1": "log(execname())",
@@ -170,6 +171,10 @@ ONLY_PTRACE: dict[str, tuple[str, str]] = {
     "ngroups/0": ('if ("ab" =~ "(a)(b)") println(ngroups())', "3"),
     "umodname/1": ("println(umodname(uaddr()), umodname(1))", "subject<unknown>"),
     "sprint_ubacktrace/0": ('println(substr(tokenize(sprint_ubacktrace(), "+"), 1, 30) =~ "0x[0-9a-f]+ : work$")', "1"),
+    "sprint_ubacktrace_brief/0": ('println(sprint_ubacktrace_brief() =~ "^work main ")', "1"),
+    "usymfile/1": ('println(usymfile(1), usymfile(uaddr()) == "")', "0x10"),
+    "usymline/1": ("println(usymline(1), strtol(usymline(uaddr()), 10) > 0)", "0x10"),
+    "usymfileline/1": ('println(usymfileline(1), usymfileline(uaddr()) == "")', "0x10"),
     "sprint_usyms/1": ('println(sprint_usyms(ucallers(1)) == sprint_ubacktrace(), sprint_usyms(ucallers(1)) =~ "work")', "01"),
 }  # fmt: skip
 

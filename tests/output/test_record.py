@@ -26,6 +26,8 @@ LONGS = st.integers(-(2**63), 2**63 - 1)
 
 
 class Resolver:
+    show = None
+
     def symbol(self, address: int, pid: int, data: bool) -> bytes:
         return f"{'data' if data else 'name'}:{address:#x}:{pid}".encode()
 

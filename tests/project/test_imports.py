@@ -51,9 +51,7 @@ FOREIGN = {
     "elftools": {"dwarf"},
     "llvmlite": {"llvm"},
     "iced_x86": {"sites", "dwarf", "runtime"},
-    "bcc": {"runtime"},
 }
-ONE_MODULE = {"bcc"}
 RUNTIME_MODULES = {"iced_x86": "runtime/ptrace/x86_64.py"}
 """A tracer moves instructions, so one module of the runtime decodes them, too."""
 
@@ -116,8 +114,6 @@ def test_only_earlier_stages(package: str) -> None:
 def test_foreign_libraries_live_behind_one_package(library: str) -> None:
     users = [i for i in IMPORTS if i.name.split(".")[0] == library]
     assert {i.package for i in users} <= FOREIGN[library], [f"{i.file}:{i.line}" for i in users]
-    if library in ONE_MODULE:
-        assert len({i.file for i in users}) <= 1
 
 
 @pytest.mark.parametrize("library", RUNTIME_MODULES)

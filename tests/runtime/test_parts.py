@@ -19,7 +19,6 @@ from probelang.runtime import features, kernelbtf, targets
 from probelang.runtime.buildid import build_id
 from probelang.runtime.command import start_command
 from probelang.runtime.doctor import State, examine
-from probelang.runtime.filesymbols import FileSymbols
 from probelang.runtime.output.sink import TextSink
 from probelang.runtime.services import SessionServices
 from probelang.runtime.symbols import Symbols
@@ -163,12 +162,6 @@ def test_symbols_of_a_running_process() -> None:
     assert symbols.module(address, None) == b"libc.so.6"
     assert symbols.name(1, None) is None
     assert symbols.data(1, 999_999_999) is None
-
-
-def test_symbols_without_bcc() -> None:
-    name, offset, module = FileSymbols().find(address_of("getpid") + 5, os.getpid())
-    assert b"getpid" in name
-    assert (offset, module) == (5, b"libc.so.6")
 
 
 def test_descendants_are_found_with_their_children() -> None:

@@ -95,6 +95,7 @@ LOWERINGS: Mapping[tuple[str, int], Lowering] = {
     ("print_ustack", 1): print_stack,
     ("print_ubacktrace", 0): print_backtrace,
     ("print_ubacktrace_brief", 0): print_backtrace,
+    ("print_ubacktrace_fileline", 0): print_backtrace,
     ("usymname", 1): symbol(NAME_TOKEN),
     ("usymdata", 1): symbol(DATA_TOKEN),
     ("caller", 1): symbol(NAME_TOKEN),

@@ -1,48 +1,72 @@
-"""Stacks and symbols; how a stack looks is in `probelang.runtime.output.stack`."""
+"""Stacks and symbols; how they look is `Symbols`' business (`probelang.runtime.evaluate.services`)."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from typing import Literal, TypeAlias
 
+from probelang.artifact.stacks import MOST_FRAMES
 from probelang.runtime.evaluate.frame import Run
-from probelang.runtime.output.stack import MASK, hex_stack, stack_lines, stack_names, symbol_data, symbol_name
+from probelang.runtime.evaluate.services import Symbols
+from probelang.runtime.output.stack import MASK, hex_stack
 from probelang.runtime.store import Value
 
-MAX_DEPTH = 128
+Style: TypeAlias = Literal["full", "lines", "names"]
+_UNKNOWN = b"<unknown>"
 
 
-def _current_stack(run: Run, depth: int = MAX_DEPTH) -> bytes:
+def _symbols(run: Run) -> Symbols:
+    return run.environment.services.symbols
+
+
+def _current_stack(run: Run) -> bytes:
+    """One frame more than is kept tells whether there are more."""
+    addresses = run.context.stack(MOST_FRAMES + 1)
+    return _symbols(run).stack(addresses[:MOST_FRAMES], run.context.pid(), len(addresses) > MOST_FRAMES)
+
+
+def ustack(run: Run, number: int) -> int:
+    addresses = run.context.stack(number + 1) if 0 <= number < MOST_FRAMES else []
+    return addresses[number] if 0 <= number < len(addresses) else 0
+
+
+def ucallers(run: Run, count: int) -> bytes:
     """As many addresses as fit a string."""
-    text = hex_stack(run.context.stack(min(max(depth, 0), MAX_DEPTH)))
+    text = hex_stack(run.context.stack(min(max(count, 0), MOST_FRAMES)))
     limit = run.environment.limits.string_size - 1
     return text if len(text) <= limit else text[: limit + 1].rpartition(b" ")[0]
 
 
-def ustack(run: Run, number: int) -> int:
-    addresses = run.context.stack(number + 1) if 0 <= number < MAX_DEPTH else []
-    return addresses[number] if 0 <= number < len(addresses) else 0
+def _name(run: Run, address: int) -> bytes:
+    return _symbols(run).name(address, _own_pid(run)) or _hex(address)
 
 
-def umodname(run: Run, address: int) -> bytes:
-    return run.environment.services.symbols.module(address & MASK, _own_pid(run)) or b"<unknown>"
+def _data(run: Run, address: int) -> bytes:
+    return _symbols(run).data(address, _own_pid(run)) or _hex(address)
 
 
-def _print_ustack(run: Run, stack: bytes) -> None:
-    run.environment.output.print(stack_lines(run.environment.services.symbols, stack, None))
+def _module(run: Run, address: int) -> bytes:
+    return _symbols(run).module(address, _own_pid(run)) or _UNKNOWN
 
 
-def _print_current(run: Run) -> None:
-    lines = stack_lines(run.environment.services.symbols, _current_stack(run), run.context.pid())
-    run.environment.output.print(lines)
+def _file(run: Run, address: int) -> bytes:
+    found = _symbols(run).source(address, _own_pid(run))
+    return found[0] if found else _hex(address)
 
 
-def _print_brief(run: Run) -> None:
-    names = stack_names(run.environment.services.symbols, _current_stack(run), run.context.pid())
-    run.environment.output.print(names)
+def _line(run: Run, address: int) -> bytes:
+    found = _symbols(run).source(address, _own_pid(run))
+    return b"%d" % found[1] if found else _hex(address)
 
 
-def _sprint_current(run: Run) -> bytes:
-    return stack_lines(run.environment.services.symbols, _current_stack(run), run.context.pid())
+def _file_line(run: Run, address: int) -> bytes:
+    found = _symbols(run).source(address, _own_pid(run))
+    return b"%s:%d" % (os.path.basename(found[0]), found[1]) if found else _hex(address)
+
+
+def _hex(address: int) -> bytes:
+    return b"%#x" % (address & MASK)
 
 
 def _own_pid(run: Run) -> int | None:
@@ -50,22 +74,41 @@ def _own_pid(run: Run) -> int | None:
     return run.context.pid() if run.context.user_mode() else None
 
 
-_OF_TEXT: Mapping[str, Callable[[Run, bytes], Value | None]] = {
-    "sprint_usyms": lambda run, stack: stack_lines(run.environment.services.symbols, stack, _own_pid(run)),
-}
+def _current(style: Style) -> Callable[[Run], bytes]:
+    return lambda run: _symbols(run).lines(_current_stack(run), _own_pid(run), style)
+
+
+def _kept(style: Style) -> Callable[[Run, bytes], bytes]:
+    return lambda run, stack: _symbols(run).lines(stack, _own_pid(run), style)
+
+
+def _print_current(style: Style) -> Callable[[Run], None]:
+    text = _current(style)
+    return lambda run: run.environment.output.print(text(run))
+
+
+def _print_kept(run: Run, stack: bytes) -> None:
+    run.environment.output.print(_kept("full")(run, stack))
+
+
 _OF_NUMBER: Mapping[str, Callable[[Run, int], Value | None]] = {
-    "usymname": lambda run, address: symbol_name(run.environment.services.symbols, address, _own_pid(run)),
-    "usymdata": lambda run, address: symbol_data(run.environment.services.symbols, address, _own_pid(run)),
-    "umodname": umodname,
+    "usymname": _name,
+    "usymdata": _data,
+    "umodname": _module,
+    "usymfile": _file,
+    "usymline": _line,
+    "usymfileline": _file_line,
+    "ustack": ustack,
+    "ucallers": ucallers,
 }
 BUILTINS: Mapping[tuple[str, int], Callable[..., Value | None]] = {
-    **{(name, 1): function for name, function in _OF_TEXT.items()},
     **{(name, 1): function for name, function in _OF_NUMBER.items()},
     ("ubacktrace", 0): _current_stack,
-    ("ustack", 1): ustack,
-    ("ucallers", 1): _current_stack,
-    ("print_ustack", 1): _print_ustack,
-    ("print_ubacktrace", 0): _print_current,
-    ("print_ubacktrace_brief", 0): _print_brief,
-    ("sprint_ubacktrace", 0): _sprint_current,
+    ("sprint_ubacktrace", 0): _current("full"),
+    ("sprint_ubacktrace_brief", 0): _current("names"),
+    ("print_ubacktrace", 0): _print_current("full"),
+    ("print_ubacktrace_brief", 0): _print_current("names"),
+    ("print_ubacktrace_fileline", 0): _print_current("lines"),
+    ("sprint_usyms", 1): _kept("full"),
+    ("print_ustack", 1): _print_kept,
 }
