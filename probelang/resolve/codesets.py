@@ -9,6 +9,7 @@ Files are found as in probe points; what is no code of one file is passed over w
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,12 +30,12 @@ from probelang.options import Options
 from probelang.resolve.candidates import FileTarget
 from probelang.resolve.extents import Code, functions_of, joined, lines_of, overlap
 from probelang.resolve.families import point_text
-from probelang.resolve.paths import Host, libraries_of
+from probelang.resolve.paths import Host, libraries_of, needed_libraries
 from probelang.resolve.patterns import Place, parse_place
 from probelang.resolve.points import Env, processes_of
 from probelang.resolve.sources import instances_at
 from probelang.resolved import Surroundings
-from probelang.sites import judge, judge_return
+from probelang.sites import judge, judge_return, switches_stacks
 
 if TYPE_CHECKING:
     from probelang.diag import callers as mistakes
@@ -58,7 +59,8 @@ class CodeSets:
     def find(self, test: syntax.CodeTest, around: Surroundings) -> CodeSet:
         """Raises CompileError, naming the part of the test that means nothing."""
         parts = tuple((part.name, part.argument) for part in test.code)
-        where = None if test.code[0].name == "process" else (around.path, around.program, around.pid)
+        is_same = test.code[0].name == "process" and test.subject == "caller"
+        where = None if is_same else (around.path, around.program, around.pid)
         key = test.subject, parts, where
         if key not in self._known:
             self._known[key] = self._make(test, around)
@@ -113,7 +115,7 @@ class CodeSets:
         files = tuple(_code_file(file.binary, code) for file, code in found)
         if test.subject == "caller":
             return CodeSet(point_text(test.code), files)
-        hooks, unhooked = self._hooks(found)
+        hooks, unhooked = self._hooks(found, around)
         return CodeSet(point_text(test.code), files, hooks, unhooked)
 
     def _in_file(self, test: syntax.CodeTest, path: str) -> tuple[FileTarget, Code | None]:
@@ -177,9 +179,23 @@ class CodeSets:
 
     # -------------------------------------------------------------------------------------------- hooked returns
 
-    def _hooks(self, found: list[tuple[FileTarget, Code | None]]) -> tuple[tuple[Hook, ...], bool]:
+    def _switches_stacks(self, binaries: list[Binary], around: Surroundings) -> bool:
+        """Whether one of the files does, or a program with its libraries that is known to run them."""
+        programs = {b.path for b in binaries if b.kind != "library"}
+        programs |= {around.program} if around.program is not None else set()
+        host = self.env.host
+        loaded = {path for program in programs for path in (program, *needed_libraries(program, host))}
+        for path in sorted(loaded - {b.path for b in binaries}):
+            with suppress(BinaryError):  # it is none that is asked about
+                binaries = [*binaries, host.open(path)]
+        return any(map(switches_stacks, binaries))
+
+    def _hooks(
+        self, found: list[tuple[FileTarget, Code | None]], around: Surroundings
+    ) -> tuple[tuple[Hook, ...], bool]:
         """The functions whose returns can be hooked, and whether that is not all of the code."""
-        if self.env.options.backend == "ptrace":
+        binaries = [file.binary for file, _ in found]
+        if self.env.options.backend == "ptrace" or self._switches_stacks(binaries, around):
             return (), True
         hooks: list[Hook] = []
         unhooked = False

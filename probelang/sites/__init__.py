@@ -9,5 +9,6 @@ from __future__ import annotations
 
 from probelang.sites.boundary import enclosing_function, find_boundary
 from probelang.sites.judge import Refusal, judge, judge_return
+from probelang.sites.switching import switches_stacks
 
-__all__ = ["Refusal", "enclosing_function", "find_boundary", "judge", "judge_return"]
+__all__ = ["Refusal", "enclosing_function", "find_boundary", "judge", "judge_return", "switches_stacks"]

@@ -311,6 +311,25 @@ def test_functions_through_which_exceptions_may_pass_are_not_hooked(
     assert find('within function("around")', program).unhooked
 
 
+def test_nothing_is_hooked_in_programs_that_switch_stacks(compile_c: Compile) -> None:
+    text = SOURCE.replace(
+        "int main(",
+        "#include <ucontext.h>\nucontext_t a, b; void go(void) { swapcontext(&a, &b); }\nint main(",
+    )
+    found = find('within function("outer")', compile_c(text, "-O2", name="codesets_switches"))
+    assert found.hooks == () and found.unhooked
+
+
+def test_nor_in_their_libraries(compile_c: Compile, tmp_path: Path) -> None:
+    library = compile_c("long work(long n) { return n; }", "-shared", "-fPIC", name="libcodesets.so")
+    main = "#include <ucontext.h>\nucontext_t a, b; long work(long);\nint main(void) { return work(swapcontext(&a, &b)); }"
+    program = compile_c(
+        main, f"-L{library.parent}", "-l:libcodesets.so", f"-Wl,-rpath,{library.parent}", name="codesets_uses"
+    )
+    assert find(f'within library("{library}").function("work")', program).hooks == ()
+    assert find(f'within process("{library}").function("work")').hooks != ()
+
+
 def test_very_many_functions_are_not_hooked(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codesets, "MOST_HOOKS", 1)
     found = find('within function("[om]*")', plain)
