@@ -230,9 +230,7 @@ class Session:
             self._profiles = ProfileWriter(self._options.profile, backend.store, self._stack_names)
 
     def _stack_names(self) -> StackNames:
-        from probelang.runtime.stacks.addressnames import AddressNames
-
-        return AddressNames(self._services.symbols)
+        return self._services.symbols.texts
 
     def _write_profiles(self) -> None:
         if self._profiles is not None:
