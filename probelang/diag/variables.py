@@ -129,7 +129,8 @@ class NeedsReturnProbe(TypeDiagnostic):
         return f"`{self.what}` is only there in return probes"
 
     def help(self) -> str:
-        return "write `.return` behind the function, or take the variable itself"
+        start = "write `.return` behind the function"
+        return start if self.what == "@elapsed" else f"{start}, or take the variable itself"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
