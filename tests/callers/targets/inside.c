@@ -10,9 +10,10 @@
  *@ within function("handler")                           = in_handler
  *@ within function("handler") && within function("outer_of_a_signal") = signal_in_outer
  *@ within function("raises")                            = in_raises
- *@ within function("forks")                             = in_forks
+ *@ within function("forks*")                            = in_forks
  *@ within function("never")                             = 0
- *@ within function("*s")                                = in_raises + in_forks + in_jumps
+ *@ within function("forks*") || within function("raises") = in_raises + in_forks
+ *@ within function("jump*")                             = in_jumps
  *@ within function("outer") && !(within function("deep")) = outer_not_deep
  *@ caller is function("handler") && within function("raises") = in_raises
  *@ [-g] within function("hull")                         = in_hull
