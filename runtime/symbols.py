@@ -50,7 +50,7 @@ class Symbols:
             self._texts = (
                 StackTexts(likely_pid=self._likely_pid)
                 if code is None
-                else StackTexts(code.files, code.stacks, self._likely_pid)
+                else StackTexts(code.files, code.stacks, self._likely_pid, code.perf_maps)
             )
         return self._texts
 

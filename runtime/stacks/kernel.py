@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
@@ -35,6 +36,7 @@ from probelang.runtime.stacks.codefiles import VDSO_KEY, CodeFile, CodeFiles, ho
 from probelang.runtime.stacks.held import hold
 from probelang.runtime.stacks.inodes import InodeReader
 from probelang.runtime.stacks.libraries import mapped_with, needed_files
+from probelang.runtime.stacks.perfmaps import PerfMaps
 from probelang.runtime.stacks.rows import RowMap, rows_for
 from probelang.runtime.stacks.table import KernelStacks
 from probelang.runtime.stacks.tables import Table, TableMaker
@@ -44,6 +46,7 @@ FILES_MAP, ROWS_MAP, STACKS_MAP = "code_files", "unwind_rows", "stacks"
 MASK, MAPPED_INODE, OPENED_INODE = "run:unwind_mask", "inode:", "exe_inode:"
 NAME_CALLS = frozenset(("caller", "usymname", "usymdata"))
 """Builtins of the kernel half whose value stands for a function; of those in STACK_CALLS it stands for a stack."""
+_LOOK_EVERY_S, _LOOK_SHARE = 1.0, 50
 _VALUE = struct.Struct("<IIIIQQ")
 _HAS_ROWS, _FRAMED, _NO_ROWS = 1, 2, 4
 _FILE_BYTES_A_ROW = 64
@@ -58,6 +61,8 @@ class KernelCode:
         self._maps = {spec.name for spec in manifest.maps}
         self.files = CodeFiles(manifest.code_files)
         self.stacks: KernelStacks | None = None
+        self.perf_maps = PerfMaps()
+        self._next_look_s = 0.0
         self._constants: dict[str, int] = {}
         self._files_fd = -1
         self._tables = TableMaker()
@@ -211,9 +216,21 @@ class KernelCode:
         return self.files.add(f"[inode {identity[1]}]", None, inode, number)
 
     def work(self) -> None:
-        """Takes over tables that are ready. Does not wait."""
+        """Takes over tables that are ready, and what processes tell only while they live. Does not wait."""
         for file, table in self._tables.ready():
             self._tell(file, table)
+        if self.stacks is not None and time.monotonic() >= self._next_look_s:
+            self._look_at_processes(self.stacks)
+
+    def _look_at_processes(self, stacks: KernelStacks) -> None:
+        """Code that lies in no file is named by its process, which may soon be gone."""
+        start = time.monotonic()
+        pids = {stack.pid for stack in stacks.read_new() if stack.pid}
+        for pid in pids:
+            self.files.refresh(pid)
+            self.perf_maps.note(pid)
+        now = time.monotonic()
+        self._next_look_s = now + max(_LOOK_EVERY_S, _LOOK_SHARE * (now - start))
 
     def settle(self) -> None:
         """Waits for the tables that were asked for."""

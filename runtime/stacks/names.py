@@ -121,9 +121,9 @@ class FileNames:
 class Names:
     """Of all frames of a session."""
 
-    def __init__(self, files: CodeFiles) -> None:
+    def __init__(self, files: CodeFiles, perf_maps: PerfMaps | None = None) -> None:
         self.files = files
-        self.perf_maps = PerfMaps()
+        self.perf_maps = perf_maps or PerfMaps()
         self._files: dict[int, FileNames] = {}
         self._locations: dict[tuple[int, int, bool], Location] = {}
 

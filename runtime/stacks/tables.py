@@ -33,6 +33,19 @@ def make_table(file: CodeFile) -> UnwindTable:
         return _NONE
 
 
+class TableCache:
+    """Of files that are asked about again and again, by handlers that run in this process."""
+
+    def __init__(self) -> None:
+        self._made: dict[CodeFile, UnwindTable] = {}
+
+    def of(self, file: CodeFile) -> UnwindTable:
+        known = self._made.get(file)
+        if known is None:
+            known = self._made[file] = make_table(file)
+        return known
+
+
 class TableMaker:
     def __init__(self) -> None:
         self._asked: queue.SimpleQueue[CodeFile | None] = queue.SimpleQueue()

@@ -12,14 +12,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from probelang.artifact.stacks import FILE_SHIFT, NAME_TOKEN, STACK_TOKEN, TOKEN
 from probelang.runtime.output.stack import stack_addresses
 from probelang.runtime.stacks.codefiles import CodeFiles
 from probelang.runtime.stacks.names import Names, Symbol
+from probelang.runtime.stacks.perfmaps import PerfMaps
 from probelang.runtime.stacks.profile import Frame, Location, StackFrames
 from probelang.runtime.stacks.table import MemoryStacks, Stack, StackTable
+from probelang.runtime.stacks.tables import TableCache
+
+if TYPE_CHECKING:
+    from probelang.dwarf.unwind import UnwindTable
+    from probelang.runtime.stacks.walk import Locate
 
 ARROW, CUT = b"<-", b"..."
 Style = Literal["full", "lines", "names"]
@@ -33,10 +39,15 @@ class StackTexts:
     """`likely_pid`: whose addresses are meant where no process is said. `table`: without one stacks are kept here."""
 
     def __init__(
-        self, files: CodeFiles | None = None, table: StackTable | None = None, likely_pid: int = 0
+        self,
+        files: CodeFiles | None = None,
+        table: StackTable | None = None,
+        likely_pid: int = 0,
+        perf_maps: PerfMaps | None = None,
     ) -> None:
         self.memory = MemoryStacks()
-        self.names = Names(files or CodeFiles())
+        self._tables = TableCache()
+        self.names = Names(files or CodeFiles(), perf_maps)
         self._table: StackTable = table or self.memory
         self._likely_pid = likely_pid
         self._shown: dict[bytes, bytes] = {}
@@ -107,6 +118,17 @@ class StackTexts:
                 place[0].frame(place[1] + back) if place is not None and is_numbered else address & _MASK
             )
         return self.memory.add(frames, pid, is_cut, of_callers)
+
+    def locator(self, pid: int) -> Locate:
+        """Where addresses of a process that is stopped lie, as `walk` asks: number of the file, offset, rows."""
+        files = self.names.files
+        files.refresh(pid)
+
+        def locate(address: int) -> tuple[int, int, UnwindTable] | None:
+            place = files.locate(pid, address)
+            return None if place is None else (place[0].number, place[1], self._tables.of(place[0]))
+
+        return locate
 
     def stack_frames(self, token: bytes) -> StackFrames:
         """With the names of all functions; also of a text of addresses."""

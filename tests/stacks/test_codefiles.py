@@ -30,6 +30,15 @@ from probelang.runtime.stacks.libraries import needed_files
 from probelang.runtime.stacks.rows import LEAST_ROWS, RowMap, rows_for
 
 Requires = Callable[..., None]
+WAITING = '#include <unistd.h>\nint main() { write(1, "x", 1); pause(); }'
+
+
+def started(path: Path) -> subprocess.Popen[bytes]:
+    """The program WAITING, when it runs: Popen returns before the kernel has mapped it."""
+    process = subprocess.Popen([str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.read(1) == b"x"
+    return process
 
 
 @pytest.fixture(params=["task_vma_iterator", "find_vma"])
@@ -240,9 +249,9 @@ def test_a_file_that_programs_meet_gets_its_name_and_rows(
     requires: Requires, compile_c: Callable[..., Path]
 ) -> None:
     requires("root", "raw_tracepoints")
-    path = compile_c("#include <unistd.h>\nint main() { pause(); }", "-O2", name="met")
+    path = compile_c(WAITING, "-O2", name="met")
     manifest = manifest_with("code_files", "unwind_rows")
-    with subprocess.Popen([str(path)]) as process, InodeReader(detect()) as reader:
+    with started(path) as process, InodeReader(detect()) as reader:
         try:
             code = KernelCode(manifest, RunOptions(detect()))
             fd = opened(path)
@@ -294,9 +303,9 @@ def test_rows_are_written_where_programs_search_them() -> None:
 
 
 def test_an_address_of_a_process_is_found_in_its_file(compile_c: Callable[..., Path]) -> None:
-    path = compile_c("#include <unistd.h>\nint main() { pause(); }", "-O2", name="waiting")
+    path = compile_c(WAITING, "-O2", name="waiting")
     files = CodeFiles((str(path),))
-    with subprocess.Popen([str(path)]) as process:
+    with started(path) as process:
         try:
             mapping = next(m for m in files.mappings(process.pid) if m.path == str(path) and m.executable)
             found = files.locate(process.pid, mapping.start + 5)
