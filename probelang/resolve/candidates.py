@@ -3,7 +3,7 @@
     settle(file, (Candidate(0x1139, "f", 'process("/bin/x").function("f")'),), "f", span)  ->  Sites(sites=(Site(...),), ...)
 
 What must not be probed is an error when it is named and is left out, counted, when a pattern finds it. Where exceptions may pass
-through a function, its return is not hooked: probes stand on the instructions that return.
+through a function, or stacks may be changed below it, its return is not hooked: probes stand on the instructions that return.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from probelang.dwarf.functions import Function, is_pattern
 from probelang.dwarf.image import BinaryError
 from probelang.options import Backend
 from probelang.resolved import SiteDetail
-from probelang.sites import Refusal, find_boundary, judge, judge_return
+from probelang.sites import Refusal, find_boundary, judge, judge_return, switches_stacks
 from probelang.sites.instructions import Instructions
 from probelang.sites.returns import Returns, is_stub
 from probelang.source import Span
@@ -36,10 +36,6 @@ class FileTarget:
     files: Files = field(default_factory=Files)
     backend: Backend = "kernel"
     program: Binary | None = None
-
-    @property
-    def program_throws(self) -> bool:
-        return self.program is not None and self.program.throws
 
     def debug(self) -> Debug:
         """Raises BinaryError where there is no debug information."""
@@ -80,20 +76,20 @@ def settle(
 ) -> Sites:
     """Raises BinaryError when nothing can be probed of what is named."""
     instructions = Instructions(file.binary)
-    returns = Returns(file.binary)
+    exits = _Exits(file) if is_return and file.backend == "kernel" else None
     kept: list[tuple[Site, SiteDetail]] = []
     refused: list[tuple[str, Refusal]] = []
     for candidate in merged(candidates):
         refusal = _judge(file, candidate, instructions, is_return)
         offset = file.binary.image.offset_of(candidate.address)
-        exits: tuple[int, ...] = ()
-        if refusal is None and is_return and candidate.function is not None:
-            refusal, exits = _exits(file, candidate.function, returns)
+        returns: tuple[int, ...] = ()
+        if refusal is None and exits is not None and candidate.function is not None:
+            refusal, returns = exits.of(candidate.function)
         if refusal is not None or offset is None:
             name = candidate.called or candidate.name
             refused.append((name, refusal or Refusal("its code is not in the file")))
             continue
-        site = Site(offset, candidate.address, candidate.name, candidate.text, returns=exits)
+        site = Site(offset, candidate.address, candidate.name, candidate.text, returns=returns)
         kept.append((site, candidate.detail))
     if refused and not kept and not is_pattern(pattern):
         name, refusal = refused[0]
@@ -135,21 +131,30 @@ def _judge(
     return refusal
 
 
-def _exits(file: FileTarget, function: Function, returns: Returns) -> tuple[Refusal | None, tuple[int, ...]]:
-    """The instructions, by their offsets, at which a return is seen that must not be hooked; none where it may."""
-    throws = file.binary.throws
-    if (
-        file.backend != "kernel"
-        or not (throws or file.program_throws)
-        or is_stub(file.binary, function.address)
-    ):
-        return None, ()
-    found = returns.of(function.address)
-    if not (found.calls if throws else found.through_pointer):
-        return None, ()
-    offsets = [file.binary.image.offset_of(address) for address in found.returns]
-    known = tuple([offset for offset in offsets if offset is not None])
-    return found.refusal or (None if known else Refusal("it never returns")), known
+class _Exits:
+    """Where functions of a file return, as far as their returns must not be hooked."""
+
+    def __init__(self, file: FileTarget) -> None:
+        self._binary = file.binary
+        self._returns = Returns(file.binary)
+        self._is_harmful = forbids_hooks(file.binary)
+        self._is_harmful_outside = file.program is not None and forbids_hooks(file.program)
+
+    def of(self, function: Function) -> tuple[Refusal | None, tuple[int, ...]]:
+        """The offsets of the instructions that return; none where the return may be hooked."""
+        if not (self._is_harmful or self._is_harmful_outside) or is_stub(self._binary, function.address):
+            return None, ()
+        found = self._returns.of(function.address)
+        if not (found.calls if self._is_harmful else found.through_pointer):
+            return None, ()
+        offsets = [self._binary.image.offset_of(address) for address in found.returns]
+        known = tuple([offset for offset in offsets if offset is not None])
+        return found.refusal or (None if known else Refusal("it never returns")), known
+
+
+def forbids_hooks(binary: Binary) -> bool:
+    """Whether a hooked return may be the end of a program: where exceptions pass, and where it changes stacks by itself."""
+    return binary.throws or switches_stacks(binary)
 
 
 def skipped(binary: Binary, refused: list[tuple[str, Refusal]], span: Span) -> tuple[CompileWarning, ...]:

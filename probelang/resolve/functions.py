@@ -19,7 +19,7 @@ from probelang.dwarf.binary import Binary
 from probelang.dwarf.functions import Function, find_functions, is_pattern, similar_functions
 from probelang.dwarf.image import BinaryError
 from probelang.dwarf.plt import Slot, find_slots
-from probelang.resolve.candidates import Candidate, FileTarget, Sites, settle
+from probelang.resolve.candidates import Candidate, FileTarget, Sites, forbids_hooks, settle
 from probelang.resolve.families import component_text
 from probelang.resolve.patterns import Place, parse_place
 from probelang.resolved import SiteDetail
@@ -194,7 +194,7 @@ def slot_sites(file: FileTarget, pattern: str | None, is_return: bool, span: Spa
         )
     candidates = [_slot_candidate(file, slot, is_return) for slot in found]
     sites = settle(file, candidates, pattern or "*", span, is_return)
-    if is_return and file.binary.throws and file.backend == "kernel":
+    if is_return and file.backend == "kernel" and forbids_hooks(file.binary):
         exceptions = target.ExceptionsPass(span=span, path=file.binary.path)
         return Sites(sites.sites, sites.details, (*sites.warnings, exceptions))
     return sites

@@ -2,9 +2,9 @@
 
     Returns(binary).of(0x1139)  ->  Exits(returns=(0x1160, 0x1171), calls=True, through_pointer=False)
 
-A hooked return (a uretprobe) replaces the return address on the stack, at which an exception that passes gives up (std::terminate).
-A probe on `ret` changes nothing. The kernel steps over that instruction, where a hook costs less: so a function that calls nothing,
-through which no exception passes, may be hooked all the same.
+A hooked return (a uretprobe) replaces the return address on the stack, at which an exception that passes gives up (std::terminate);
+and where a program changes stacks, the kernel forgets what the address was. A probe on `ret` changes nothing. The kernel steps over
+that instruction, where a hook costs less: so a function that calls nothing may be hooked all the same.
 
 A function that is left by a jump to another one returns where that does, as calls of the other alone do: then nothing at its own
 instructions tells of the return, and it is refused.
@@ -33,12 +33,12 @@ AT_ENTRY = CfaRegister(7, 8)
 _LOOK_BACK = 8
 _INDIRECT_CALL = re.compile(rb"\xff[\x10-\x17\x50-\x57\x90-\x97\xd0-\xd7]")
 _NOTRACK = 0x3E
-_MAY_THROW = (
+_HARMFUL = (
     "exceptions may pass through it, which a hooked return would turn into the end of the program, and "
 )
-_POINTER = _MAY_THROW + "it is left by a jump through a pointer, to where it returns"
-_JUMP = _MAY_THROW + "it is left by a jump to another function, where it returns"
-_UNKNOWN = _MAY_THROW + "neither symbols nor unwind information say where its code ends"
+_POINTER = _HARMFUL + "it is left by a jump through a pointer, to where it returns"
+_JUMP = _HARMFUL + "it is left by a jump to another function, where it returns"
+_UNKNOWN = _HARMFUL + "neither symbols nor unwind information say where its code ends"
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,6 +244,14 @@ def test_a_return_seen_at_the_instruction_looks_like_one_behind_it(session: Sess
     assert set(shown.splitlines()) == {"1 8 1"}
 
 
+def test_calls_on_several_stacks_in_turn(session: Session, compile_c: Compile) -> None:
+    program = compile_c(FOLDER / "switching.c", "-O2", "-g", name="switching")
+    shown, said = session(probe(program, "step"), str(program))
+    told = claims(said)
+    assert said.endswith("done\n") and len(told) == 20
+    check({n: times for n, times in measured(shown).items() if n % 10 == 0}, told)
+
+
 # ---------------------------------------------------------------------------------------------------- conditions
 
 
