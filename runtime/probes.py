@@ -96,7 +96,8 @@ def attach_probes(loaded: Loaded) -> Attachments:
     try:
         _follow(attachments, loaded, programs.get(FORK_PROGRAM))
         _follow(attachments, loaded, programs.get(EXIT_PROGRAM))
-        for probe in loaded.manifest.probes:
+        # of several at one place the kernel runs the latest first (consumer_add in kernel/events/uprobes.c)
+        for probe in reversed(loaded.manifest.probes):
             for symbol in probe.programs:
                 try:
                     _attach(attachments, loaded, probe, programs[symbol], semaphores)
@@ -107,7 +108,7 @@ def attach_probes(loaded: Loaded) -> Attachments:
         raise
     if failures:
         attachments.close()
-        raise CompileError(failures)
+        raise CompileError(failures[::-1])
     return attachments
 
 
