@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from probelang.artifact.manifest import STATE_RUNNING, STATE_STOPPING, Manifest
 from probelang.diag import CompileError
-from probelang.runtime.backend import Surroundings
+from probelang.runtime.backend import LOST_CALLERS, Surroundings
 from probelang.runtime.combinedstore import CombinedStore, shared_variables
 from probelang.runtime.load import load_object
 from probelang.runtime.mapstore import MapStore
@@ -38,7 +38,7 @@ _CODE_CONSTANTS = ("inode:", "exe_inode:")
 _LOSSES = (
     ("lost", "%d records were lost: the buffer was full (larger with -s)"),
     ("skipped", "%d hits were skipped: no scratch memory was free"),
-    ("lost_callers", "lost caller checks: %d hits were left out, as their caller could not be found out"),
+    ("lost_callers", LOST_CALLERS),
     ("lost_stacks", "%d stacks were lost: too many different ones"),
     ("cut_stacks", "%d stacks were cut short: they go on through code that could not be followed"),
 )
@@ -81,19 +81,29 @@ class KernelBackend:
             raise
         memory = MemoryStore(manifest.variables, manifest.limits.map_entries)
         self._store = CombinedStore(shared_variables(manifest), self._named_maps(), memory)
-        show = around.services.symbols.show if self._code is not None and self._code.has_tokens else None
+        show = around.services.symbols.show if self._makes_tokens() else None
         resolver = RecordResolver(around.services, show)
         self._records = RecordHandler(manifest.records, around.sink, around.services, resolver, around.report)
         self._poll = self._make_poll()
 
     def _named_maps(self) -> Store:
         """What programs count, with names of functions where the script shows them."""
-        if self._code is None or not self._code.names_functions:
+        if self._code is None:
             return self._maps
+        from probelang.runtime.stacks.called import names_functions
         from probelang.runtime.stacks.namedstore import NamedStore
 
+        if not names_functions(self._around.manifest):
+            return self._maps
         manifest, symbols = self._around.manifest, self._around.services.symbols
         return NamedStore(self._maps, manifest.variables, symbols.name_functions)
+
+    def _makes_tokens(self) -> bool:
+        if self._code is None:
+            return False
+        from probelang.runtime.stacks.called import makes_tokens
+
+        return makes_tokens(self._around.manifest)
 
     def _open_ring(self) -> RingReader | None:
         events = next((m for m in self._loaded.maps.values() if m.spec.type == "ringbuf"), None)

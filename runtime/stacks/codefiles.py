@@ -11,6 +11,7 @@ long as the session lives, whatever happens to processes and file systems.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ from probelang.runtime.stacks.held import Held, hold
 VDSO = "[vdso]"
 VDSO_KEY = 1
 """In the map `code_files`, where others have the pointer to their inode."""
+_KEPT_NUMBERS = 4096
 Identity: TypeAlias = tuple[int, int]
 """Device and inode, as /proc/PID/maps says."""
 
@@ -64,6 +66,7 @@ class CodeFiles:
         self._mappings: dict[int, list[Mapping]] = {}
         self._texts: dict[int, bytes] = {}
         self._is_sealed = False
+        self._kept: Iterator[int] = iter(())
         for path in named:
             self.add(path, hold(path))
         self.vdso = self.add(VDSO, None, VDSO_KEY)
@@ -81,14 +84,16 @@ class CodeFiles:
         return tuple(self._by_number.values())
 
     def seal(self) -> int:
-        """From now on programs give the numbers, from the one that is returned; files that only this side meets get 0."""
+        """From now on programs give numbers, from the one that is returned; a few are kept for files that this side meets first, and when
+        they are used up such files get 0."""
+        self._kept = iter(range(self.next_number, self.next_number + _KEPT_NUMBERS))
         self._is_sealed = True
-        return self.next_number
+        return self.next_number + _KEPT_NUMBERS
 
     def add(self, shown: str, held: Held | None, inode: int = 0, number: int | None = None) -> CodeFile:
         """`number`: what a program has given it; without, the next one."""
         if number is None:
-            number = 0 if self._is_sealed else self.next_number
+            number = next(self._kept, 0) if self._is_sealed else self.next_number
         file = CodeFile(number, shown, held, inode)
         if number:
             self._by_number[number] = file

@@ -12,30 +12,26 @@ Nothing of it is imported by a script that asks neither for callers nor for stac
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
-from functools import cached_property
-from typing import cast
 
-from probelang.artifact.code import Call
 from probelang.artifact.manifest import Manifest
 from probelang.artifact.points import FunctionPoint
-from probelang.artifact.stackkeys import STACK_CALLS
 from probelang.artifact.stacks import UNWIND_ROW
 from probelang.diag import CompileError
 from probelang.diag.runtime import RunFailed
 from probelang.runtime import bpf
 from probelang.runtime.kernelbtf import UnknownKernelFact
 from probelang.runtime.load import Loaded
-from probelang.runtime.mappings import read_mappings
 from probelang.runtime.runoptions import RunOptions
-from probelang.runtime.stacks.codefiles import VDSO_KEY, CodeFile, CodeFiles, hold_mapping
-from probelang.runtime.stacks.held import hold
+from probelang.runtime.stacks.codefiles import VDSO_KEY, CodeFile, CodeFiles
+from probelang.runtime.stacks.held import Held, hold
 from probelang.runtime.stacks.inodes import InodeReader
 from probelang.runtime.stacks.libraries import mapped_with, needed_files
+from probelang.runtime.stacks.meeting import FileFinder, read_met
 from probelang.runtime.stacks.perfmaps import PerfMaps
 from probelang.runtime.stacks.rows import RowMap, rows_for
 from probelang.runtime.stacks.table import KernelStacks
@@ -44,19 +40,20 @@ from probelang.runtime.targets import descendants
 
 FILES_MAP, ROWS_MAP, STACKS_MAP = "code_files", "unwind_rows", "stacks"
 MASK, MAPPED_INODE, OPENED_INODE = "run:unwind_mask", "inode:", "exe_inode:"
-NAME_CALLS = frozenset(("caller", "usymname", "usymdata"))
-"""Builtins of the kernel half whose value stands for a function; of those in STACK_CALLS it stands for a stack."""
 _LOOK_EVERY_S, _LOOK_SHARE = 1.0, 50
 _VALUE = struct.Struct("<IIIIQQ")
 _HAS_ROWS, _FRAMED, _NO_ROWS = 1, 2, 4
 _FILE_BYTES_A_ROW = 64
-_DEVICE_BITS = 20  # of the minor number in the kernel's dev_t
 
 
 class KernelCode:
     """Raises CompileError where this kernel has no way to tell files apart."""
 
     def __init__(self, manifest: Manifest, options: RunOptions) -> None:
+        try:
+            self._reader = InodeReader(options.features)
+        except (OSError, UnknownKernelFact) as error:
+            raise CompileError([_refusal(error)]) from None
         self._manifest = manifest
         self._maps = {spec.name for spec in manifest.maps}
         self.files = CodeFiles(manifest.code_files)
@@ -70,18 +67,21 @@ class KernelCode:
         self._is_full = False
         self._ready: list[tuple[CodeFile, Table]] = []
         try:
-            with InodeReader(options.features) as reader:
-                self._learn(reader, _living(options))
-        except (OSError, UnknownKernelFact) as error:
+            self._learn(self._reader, options)
+        except OSError as error:
             self.close()
             raise CompileError([_refusal(error)]) from None
+        folders = [os.path.dirname(file.shown) for file in self.files.all() if not file.is_vdso]
+        self._finder = FileFinder(self.files, self._reader, folders)
         if ROWS_MAP in self._maps:
             self._make_first_tables()
 
-    def _learn(self, reader: InodeReader, pids: Sequence[int]) -> None:
+    def _learn(self, reader: InodeReader, options: RunOptions) -> None:
         if ROWS_MAP in self._maps:
-            self._add_needed()
-            self._add_mapped(pids)
+            for path in (*self._probed(), *_command_files(options)):
+                self._add_needed(path)
+            self._first = len(self.files.all())
+            self._add_mapped(_living(options))
         for file in self.files.all():
             if file.held is not None:
                 self.files.note_inode(file, reader.at(file.held.address))
@@ -95,21 +95,6 @@ class KernelCode:
                 finally:
                     os.close(fd)
 
-    @property
-    def has_tokens(self) -> bool:
-        """Whether strings of the script may hold what stands for stacks and functions."""
-        return bool(self._called & (STACK_CALLS | NAME_CALLS))
-
-    @property
-    def names_functions(self) -> bool:
-        """Whether they may hold what stands for functions."""
-        return bool(self._called & NAME_CALLS)
-
-    @cached_property
-    def _called(self) -> frozenset[str]:
-        bodies = tuple(p.handler for p in self._manifest.probes), self._manifest.functions
-        return frozenset(_calls(bodies))
-
     # --------------------------------------------------------------------------------------- what is known
 
     def _probed(self) -> list[str]:
@@ -117,20 +102,18 @@ class KernelCode:
         paths = [p.binary.path for p in points if isinstance(p, FunctionPoint)]
         return list(dict.fromkeys([*paths, *self._manifest.code_files]))
 
-    def _add_needed(self) -> None:
-        """The probed files and their libraries."""
-        for probed in self._probed():
-            for path in needed_files(probed):
-                self._add(path)
-        self._first = len(self.files.all())
+    def _add_needed(self, path: str) -> list[CodeFile]:
+        """A file and its libraries: those that were not known."""
+        return [file for name in needed_files(path) if (file := self._add(name)) is not None]
 
-    def _add(self, path: str) -> None:
-        if self.files.at_path(path) is None:
-            held = hold(path)
-            if held is not None and self.files.with_identity(held.identity[:2]) is None:
-                self.files.add(path, held)
-            elif held is not None:
-                held.close()
+    def _add(self, path: str) -> CodeFile | None:
+        held = hold(path) if self.files.at_path(path) is None else None
+        if held is None:
+            return None
+        if self.files.with_identity(held.identity[:2]) is not None:
+            held.close()
+            return None
+        return self.files.add(path, held)
 
     def _add_mapped(self, pids: Sequence[int]) -> None:
         """What else processes have beside a probed file: its rows are made while the session runs."""
@@ -172,10 +155,10 @@ class KernelCode:
             loaded.set_word("code_files_next", self.files.seal())
             self._ready = []
 
-    def _tell(self, file: CodeFile, table: Table | None) -> None:
+    def _tell(self, file: CodeFile, table: Table | None, flags_of_map: int = bpf.ANY) -> None:
         """Programs know the file from here on, and its rows."""
         key = VDSO_KEY if file.is_vdso else file.inode
-        if not key or self._files_fd < 0:
+        if not key or not file.number or self._files_fd < 0:
             return
         flags = first = count = 0
         if table is not None and not table.rows:
@@ -187,33 +170,30 @@ class KernelCode:
             else:
                 flags, first = _HAS_ROWS | (_FRAMED if table.framed else 0), place
                 count = len(table.rows) // UNWIND_ROW.size
-        with suppress(OSError):  # the map is full
+        with suppress(OSError):  # the map is full, or a program has met the file meanwhile
             value = _VALUE.pack(file.number, flags, first, count, 0, 0)
-            bpf.update(self._files_fd, struct.pack("<Q", key), value)
+            bpf.update(self._files_fd, struct.pack("<Q", key), value, flags_of_map)
 
     # ------------------------------------------------------------------------------------------- what is met
 
     def met(self, told: Sequence[int]) -> None:
-        """A program has met a file: its number, pointer to the inode, inode, device, and where a process has mapped it."""
-        number, inode, identity, device, start, _, pid = (f & (1 << 64) - 1 for f in told)
-        file = self.files.numbered(number)
-        if file is not None:
+        """A program has met a file: the longs of its record."""
+        met = read_met(told)
+        if self.files.numbered(met.number) is not None:
             return
-        file = self._find(number, inode, (device, identity), start, pid)
-        if self._rows is not None and file.held is not None:
+        shown, held = self._finder.find(met)
+        file = self.files.add(shown, held, met.inode, met.number)
+        if self._rows is not None and held is not None:
             self._tables.ask(file)
+            self._expect_libraries(held)
 
-    def _find(self, number: int, inode: int, identity: tuple[int, int], start: int, pid: int) -> CodeFile:
-        """Where the process has it; of one that has ended by now, what is known under the same numbers."""
-        device = os.makedev(identity[0] >> _DEVICE_BITS, identity[0] & (1 << _DEVICE_BITS) - 1)
-        for mapping in read_mappings(pid):
-            if mapping.start <= start < mapping.end and mapping.path.startswith("/"):
-                held = hold_mapping(pid, mapping)
-                return self.files.add(mapping.path.removesuffix(" (deleted)"), held, inode, number)
-        known = self.files.with_identity((device, identity[1]))
-        if known is not None:
-            return self.files.add(known.shown, known.held, inode, number)
-        return self.files.add(f"[inode {identity[1]}]", None, inode, number)
+    def _expect_libraries(self, held: Held) -> None:
+        """What a program brings with it will be met next: its rows are there by then."""
+        for file in self._add_needed(held.path):
+            if file.held is not None:
+                self.files.note_inode(file, self._reader.at(file.held.address))
+                self._tell(file, None, bpf.NOEXIST)
+                self._tables.ask(file)
 
     def work(self) -> None:
         """Takes over tables that are ready, and what processes tell only while they live. Does not wait."""
@@ -243,23 +223,17 @@ class KernelCode:
         return []
 
     def close(self) -> None:
+        self._reader.close()
         self._tables.close()
         if self._rows is not None:
             self._rows.close()
         self.files.close()
 
 
-def _calls(root: object) -> Iterator[str]:
-    """Names of the builtins that typed code calls."""
-    todo = [root]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, tuple | list):
-            todo.extend(cast("Sequence[object]", item))
-        elif is_dataclass(item) and not isinstance(item, type):
-            if isinstance(item, Call):
-                yield item.name
-            todo.extend(getattr(item, field.name) for field in fields(item))
+def _command_files(options: RunOptions) -> Sequence[str]:
+    """The program that -c begins with."""
+    path = None if options.command is None else shutil.which(options.command[0])
+    return () if path is None else (path,)
 
 
 def _living(options: RunOptions) -> Sequence[int]:

@@ -240,7 +240,7 @@ def test_programs_know_the_files_of_the_manifest_and_the_vdso(requires: Requires
         assert known[VDSO_KEY][0] == 3
         assert known[code.values()["inode:/bin/true"]][0] == 1
         assert known[code.values()["exe_inode:/bin/false"]][0] == 2
-        assert loaded.word("code_files_next") == 4
+        assert loaded.word("code_files_next") > 3
         assert not any(value[1] for value in known.values())
     code.close()
 
@@ -281,17 +281,56 @@ def test_a_file_that_programs_meet_gets_its_name_and_rows(
             process.kill()
 
 
-def test_a_file_of_a_process_that_has_ended_is_known_by_its_number(requires: Requires) -> None:
-    requires("root", "raw_tracepoints")
-    manifest = manifest_with("code_files", code_files=("/bin/true",))
-    code = KernelCode(manifest, RunOptions(detect()))
-    status = os.stat("/bin/true")
+def told_of(path: Path, inode: int, pid: int = 999_999_999, number: int = 7000) -> tuple[int, ...]:
+    """The record of a program that has met a file; signed, as they come."""
+    status = path.stat()
     device = os.major(status.st_dev) << 20 | os.minor(status.st_dev)
-    code.met((7, 4096, status.st_ino, device, 0x1000, 0, 999_999_999))
-    code.met((8, 8192, 1, 0, 0x1000, 0, 999_999_999))
-    named, unknown = code.files.numbered(7), code.files.numbered(8)
-    assert named is not None and named.shown == "/bin/true"
-    assert unknown is not None and unknown.path is None
+    return number, inode - (1 << 64), status.st_ino, device, 0x1000, 0, pid
+
+
+def test_a_file_of_a_process_that_has_ended_is_found_by_its_inode(
+    requires: Requires, compile_c: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Beside a file that is known; nothing else with the number of its inode is taken for it."""
+    requires("root", "raw_tracepoints")
+    known = compile_c("int main() { return 0; }", "-O1", name="known")
+    ended = compile_c("int main() { return 1; }", "-O1", name="ended")
+    manifest = manifest_with("code_files", code_files=(str(known),))
+    code = KernelCode(manifest, RunOptions(detect()))
+    with InodeReader(detect()) as reader:
+        fd = opened(ended)
+        inode = reader.mapped(fd)
+        os.close(fd)
+    code.met(told_of(ended, inode))
+    code.met(told_of(ended, inode + 8, number=7001))
+    found, unknown = code.files.numbered(7000), code.files.numbered(7001)
+    assert found is not None and found.shown == str(ended)
+    assert unknown is not None and unknown.path is None and unknown.shown == f"[inode {ended.stat().st_ino}]"
+    code.close()
+
+
+def test_libraries_of_a_program_that_was_met_are_known_before_they_are_hit(
+    requires: Requires, compile_c: Callable[..., Path]
+) -> None:
+    requires("root", "raw_tracepoints")
+    library = compile_c("int f(void) { return 1; }", "-shared", "-fPIC", name="libneeded.so")
+    program = compile_c(
+        "int f(void);\n" + WAITING.replace("pause()", "f(); pause()"),
+        f"-L{library.parent}", "-Wl,--no-as-needed", "-lneeded", "-Wl,-rpath,$ORIGIN", name="needing",
+    )  # fmt: skip
+    manifest = manifest_with("code_files", "unwind_rows")
+    code = KernelCode(manifest, RunOptions(detect()))
+    with started(program) as process, InodeReader(detect()) as reader, load_maps(code, manifest) as loaded:
+        try:
+            code.fill(loaded)
+            inodes = {path: reader.mapped(opened(path)) for path in (program, library)}
+            start = next(m.start for m in code.files.mappings(process.pid) if m.path == str(program))
+            number, inode, *rest = told_of(program, inodes[program], process.pid)
+            code.met((number, inode, *rest[:2], start, 0, process.pid))
+            code.settle()
+            assert entries(loaded)[inodes[library]][3] > 0
+        finally:
+            process.kill()
     code.close()
 
 

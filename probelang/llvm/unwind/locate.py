@@ -39,6 +39,7 @@ NUMBER, FLAGS, FIRST_ROW, ROW_COUNT = 0, 4, 8, 12
 HAS_ROWS, IS_FRAMED, HAS_NO_ROWS = 1, 2, 4
 """`FLAGS`: the file has unwind rows; its code keeps frame pointers throughout; it was read and has none. 0: it was not read yet."""
 _NO_EXIST = 1  # BPF_NOEXIST
+_FORCE_WAKEUP = 2  # BPF_RB_FORCE_WAKEUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def _meet(r: Emitter, parameters: list[Value]) -> None:
     with r.when(r.truth(code)):
         r.helper(RINGBUF_DISCARD, place, NO_WAKEUP)
         r.ret(0)
-    r.helper(RINGBUF_SUBMIT, place, NO_WAKEUP)
+    r.helper(RINGBUF_SUBMIT, place, _FORCE_WAKEUP)  # the process may soon end, and its rows are waited for
     r.start(out)
     r.ret(0)
 

@@ -1,0 +1,44 @@
+"""What a script makes of stacks and functions: which builtins its code calls that give tokens.
+
+makes_tokens(manifest)      ->  True of `probe P { seen[ubacktrace()]++ }`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from typing import cast
+
+from probelang.artifact.code import Call
+from probelang.artifact.manifest import Manifest
+from probelang.artifact.stackkeys import STACK_CALLS
+
+NAME_CALLS = frozenset(("caller", "usymname", "usymdata"))
+"""Builtins of the kernel half whose value stands for a function; of those in STACK_CALLS it stands for a stack."""
+
+
+def makes_tokens(manifest: Manifest) -> bool:
+    """Whether strings of the script may hold what stands for stacks or functions."""
+    return bool(_called(manifest) & (STACK_CALLS | NAME_CALLS))
+
+
+def names_functions(manifest: Manifest) -> bool:
+    """Whether they may hold what stands for functions."""
+    return bool(_called(manifest) & NAME_CALLS)
+
+
+def _called(manifest: Manifest) -> frozenset[str]:
+    """Names of the builtins that the script calls."""
+    return frozenset(_calls((tuple(probe.handler for probe in manifest.probes), manifest.functions)))
+
+
+def _calls(root: object) -> Iterator[str]:
+    todo = [root]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, tuple):
+            todo.extend(cast("Sequence[object]", item))
+        elif is_dataclass(item) and not isinstance(item, type):
+            if isinstance(item, Call):
+                yield item.name
+            todo.extend(getattr(item, field.name) for field in fields(item))
