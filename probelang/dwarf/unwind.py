@@ -14,13 +14,15 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from probelang.dwarf.frameentries import Table, eh_frame
-from probelang.dwarf.image import Image, build_id, parse_image, read_image
+from probelang.dwarf.image import BinaryError, Image, build_id, parse_image, read_image
 from probelang.dwarf.unwindcode import FARTHEST, PC_BITS, UNKNOWN
-from probelang.dwarf.unwindentries import Function, read_functions
+from probelang.dwarf.unwindentries import MOST_BYTES, Function, read_functions
 from probelang.dwarf.unwindframes import is_framed
+from probelang.dwarf.unwindgaps import slots, starts_and_signal_returns
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,10 @@ class UnwindTable:
 def unwind_table(image: Image) -> UnwindTable:
     """Raises BinaryError."""
     table = eh_frame(image)
-    functions = [] if table is None else sorted(read_functions(table, image.segments), key=_low)
-    functions += _without(functions, _of_debug_frames(image))
-    functions.sort(key=_low)
+    functions = slots(image)
+    entries = () if table is None else read_functions(table, image.segments)
+    for more in (entries, _of_debug_frames(image), starts_and_signal_returns(image)):
+        functions = sorted([*functions, *_without(functions, more)], key=_low)
     rows = _joined(functions)
     return UnwindTable(rows.tobytes(), is_framed(image.data, rows, functions))
 
@@ -67,15 +70,17 @@ def _low(function: Function) -> int:
 
 
 def _of_debug_frames(image: Image) -> Iterator[Function]:
-    """Of `.debug_frame`, in the file and its debug files: the functions that were compiled without tables for exceptions."""
+    """Of `.debug_frame`, in the file and its debug files: the functions that were compiled without tables for exceptions. A damaged
+    one is as good as none."""
     for file in (image, *_separate(image)):
         if file.section(".debug_frame") or file.section(".zdebug_frame"):
             from probelang.dwarf.compression import Budget, open_section  # few files have one
 
-            section = open_section(file, ".debug_frame", Budget())
-            if section is not None and section.size:
-                table = Table(section.path, section.name, section.data, 0, section.size, 0, False)
-                yield from read_functions(table, image.segments)
+            with suppress(BinaryError):
+                section = open_section(file, ".debug_frame", Budget(MOST_BYTES))
+                if section is not None and section.size:
+                    table = Table(section.path, section.name, section.data, 0, section.size, 0, False)
+                    yield from read_functions(table, image.segments)
 
 
 def _separate(image: Image) -> Iterator[Image]:
