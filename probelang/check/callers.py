@@ -29,6 +29,7 @@ from probelang.source import Span
 
 if TYPE_CHECKING:
     from probelang.dwarf.entry import Entry
+    from probelang.dwarf.inlining import Copy
 
 _WORD_BYTES = 8
 
@@ -38,10 +39,12 @@ class CodeFinder(Protocol):
 
     def find(self, test: syntax.CodeTest, around: Surroundings) -> CodeSet: ...
 
-    def surrounds(
-        self, test: syntax.CodeTest, around: Surroundings, chain: tuple[Entry, ...], copy: Entry
-    ) -> bool:
-        """Whether a function of `chain`, into which a copy was inlined, is meant."""
+    def copies(self, function: Entry) -> dict[int, Copy]:
+        """See `probelang.dwarf.inlining.copies_of`."""
+        ...
+
+    def surrounds(self, test: syntax.CodeTest, around: Surroundings, copy: Copy) -> bool:
+        """Whether a function that a copy was inlined into is meant."""
         ...
 
 
@@ -76,10 +79,10 @@ def _found(run: Inference, body: Body, node: syntax.CodeTest) -> CodeSet | bool 
     """The set that is asked about, or the answer where it is known; None after a mistake, which is reported."""
     assert run.codes is not None
     finder, around = run.codes(), body.targets.around
-    inlined = _inlined(body) if node.subject == "caller" else None
+    inlined = _inlined(run, body) if node.subject == "caller" else None
     try:
         if inlined is not None:
-            return finder.surrounds(node, around, *inlined)
+            return finder.surrounds(node, around, inlined)
         return finder.find(node, around)
     except CompileError as error:
         for mistake in error.diagnostics:
@@ -87,23 +90,24 @@ def _found(run: Inference, body: Body, node: syntax.CodeTest) -> CodeSet | bool 
         return None
 
 
-def _inlined(body: Body) -> tuple[tuple[Entry, ...], Entry] | None:
-    """Where the place belongs to an inlined copy: what is around that, innermost first, and the copy."""
+def _inlined(run: Inference, body: Body) -> Copy | None:
+    """The inlined copy that the place belongs to, if any."""
     context = body.targets.site
     if context is None or context.is_return:
         return None
-    place = context.target.place
+    target, place = context.target, context.target.place
     if place.instance is None and place.is_entry:
         return None
     from probelang.dwarf.image import BinaryError
-    from probelang.dwarf.inlining import is_copy, surrounding
     from probelang.target.mistake import TargetMistake
 
+    assert run.codes is not None
     try:
-        scope = context.target.scope
-        if not is_copy(scope.instance):
+        function = target.debug.functions.at(place.address)
+        if function is None or place.instance == function.offset:
             return None
-        return surrounding(scope.instance), scope.instance
+        offset = target.scope.instance.offset if place.instance is None else place.instance
+        return run.codes().copies(function).get(offset)
     except (TargetMistake, BinaryError):  # nothing is known of copies
         return None
 
@@ -130,15 +134,13 @@ def lower_caller(low: Lowering, body: Body, node: syntax.Call) -> code.Expr:
     is_name, at = node.name == "caller", low.at(node.name_span)
     if not body.targets.callers:
         return code.Text(b"") if is_name else code.Number(0)
-    inlined = _inlined(body)
+    inlined = _inlined(low.run, body)
     if inlined is not None:
         from probelang.dwarf.types import own_name
         from probelang.target.build import here
 
-        chain, _ = inlined
-        return (
-            code.Text(own_name(chain[0]).encode("utf-8", "surrogateescape")) if is_name and chain else here()
-        )
+        name = own_name(inlined.around[0])
+        return code.Text(name.encode("utf-8", "surrogateescape")) if is_name else here()
     address = _return_address(body.targets, at)
     return code.Call("caller", (_before(address),), Type.STRING, at) if is_name else address
 

@@ -8,7 +8,7 @@ Files are found as in probe points; what is no code of one file is passed over w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -23,8 +23,8 @@ from probelang.dwarf.entry import Entry
 from probelang.dwarf.files import Files
 from probelang.dwarf.functions import Function, is_pattern
 from probelang.dwarf.image import BinaryError
-from probelang.dwarf.inlining import call_place
-from probelang.dwarf.instances import entry_address, find_instances
+from probelang.dwarf.inlining import Copy, call_place, copies_of
+from probelang.dwarf.instances import Instance, entry_address, find_instances
 from probelang.dwarf.lines import file_matches
 from probelang.options import Options
 from probelang.resolve.candidates import FileTarget
@@ -36,6 +36,7 @@ from probelang.resolve.points import Env, processes_of
 from probelang.resolve.sources import instances_at
 from probelang.resolved import Surroundings
 from probelang.sites import judge, judge_return, switches_stacks
+from probelang.source import Span
 
 if TYPE_CHECKING:
     from probelang.diag import callers as mistakes
@@ -54,7 +55,15 @@ class CodeSets:
 
     env: Env
     warnings: list[CompileWarning] = field(default_factory=list[CompileWarning])
-    _known: dict[object, CodeSet] = field(default_factory=dict[object, CodeSet])
+    _known: dict[object, CodeSet | CompileError] = field(
+        default_factory=dict[object, "CodeSet | CompileError"]
+    )
+    _copies: dict[tuple[int, int], dict[int, Copy]] = field(
+        default_factory=dict["tuple[int, int]", "dict[int, Copy]"]
+    )
+    _instances: dict[tuple[str, str], frozenset[tuple[int, int]]] = field(
+        default_factory=dict["tuple[str, str]", "frozenset[tuple[int, int]]"]
+    )
 
     def find(self, test: syntax.CodeTest, around: Surroundings) -> CodeSet:
         """Raises CompileError, naming the part of the test that means nothing."""
@@ -62,9 +71,16 @@ class CodeSets:
         is_same = test.code[0].name == "process" and test.subject == "caller"
         where = None if is_same else (around.path, around.program, around.pid)
         key = test.subject, parts, where
-        if key not in self._known:
-            self._known[key] = self._make(test, around)
-        return self._known[key]
+        found = self._known.get(key)
+        if found is None:
+            try:
+                found = self._make(test, around)
+            except CompileError as error:
+                found = error
+            self._known[key] = found
+        if isinstance(found, CompileError):
+            raise CompileError([respan(d, _same_place(d, test)) for d in found.diagnostics])
+        return found
 
     def files(self, test: syntax.CodeTest, around: Surroundings) -> tuple[str, ...]:
         """The files whose code is meant. Raises CompileError."""
@@ -147,35 +163,49 @@ class CodeSets:
 
     # -------------------------------------------------------------------------------------------- inlined callers
 
-    def surrounds(
-        self, test: syntax.CodeTest, around: Surroundings, chain: tuple[Entry, ...], copy: Entry
-    ) -> bool:
-        """Whether what a copy was inlined into (`chain`, innermost first) is such code: the caller of a function that is not called.
-        Raises CompileError."""
+    def surrounds(self, test: syntax.CodeTest, around: Surroundings, copy: Copy) -> bool:
+        """Whether what a copy was inlined into is such code: the caller of a function that is not called. Raises CompileError."""
         path = around.path
         is_meant = path is not None and path in self.files(test, around)
-        if is_meant and path is not None and chain:
+        if is_meant and path is not None:
             try:
                 parts = [part for part in test.code if part.name in _KEEPERS]
-                is_meant = all(self._surrounds(part, path, chain, copy) for part in parts)
+                is_meant = all(self._surrounds(part, path, copy) for part in parts)
             except BinaryError:
                 is_meant = False
         if not is_meant:
             self.find(test, around)  # which says what is wrong
         return is_meant
 
-    def _surrounds(self, part: syntax.Component, path: str, chain: tuple[Entry, ...], copy: Entry) -> bool:
+    def copies(self, function: Entry) -> dict[int, Copy]:
+        """See `probelang.dwarf.inlining.copies_of`."""
+        if function.key not in self._copies:
+            self._copies[function.key] = copies_of(function)
+        return self._copies[function.key]
+
+    def _surrounds(self, part: syntax.Component, path: str, copy: Copy) -> bool:
         file = FileTarget(self.env.host.open(path), "", self.env.host.files)
-        pattern = _argument(part)
+        pattern, chain = _argument(part), copy.around
         if isinstance(pattern, int):
             own = functions_of(file, pattern) if part.name == "function" else lines_of(file, pattern)
             return part.name == "function" and entry_address(chain[-1]) in {f.address for f in own.functions}
         place = parse_place(pattern)
         if part.name == "function" or place.lines is None:
-            keys = {i.entry.key for i in instances_at(file, pattern)}
+            keys = self._keys(path, pattern, lambda: instances_at(file, pattern))
             return any(entry.key in keys for entry in chain)
-        keys = {i.entry.key for i in find_instances(file.debug(), place.function)}
-        return any(_comes_from(place, keys, inner, chain[i:]) for i, inner in enumerate((copy, *chain[:-1])))
+        keys = self._keys(path, place.function, lambda: find_instances(file.debug(), place.function))
+        return any(
+            _comes_from(place, keys, inner, chain[i:]) for i, inner in enumerate((copy.entry, *chain[:-1]))
+        )
+
+    def _keys(
+        self, path: str, pattern: str, make: Callable[[], tuple[Instance, ...]]
+    ) -> frozenset[tuple[int, int]]:
+        """Of the entries of functions: a probe may have a thousand places that ask for the same."""
+        key = path, pattern
+        if key not in self._instances:
+            self._instances[key] = frozenset(i.entry.key for i in make())
+        return self._instances[key]
 
     # -------------------------------------------------------------------------------------------- hooked returns
 
@@ -214,7 +244,17 @@ def open_code_sets(options: Options, files: Files) -> CodeSets:
     return CodeSets(Env(options, Host.current(files)))
 
 
-def _comes_from(place: Place, keys: set[tuple[int, int]], copy: Entry, chain: tuple[Entry, ...]) -> bool:
+def _same_place(mistake: Diagnostic, test: syntax.CodeTest) -> Span:
+    """Where a mistake that was found in another test of the same code stands in this one."""
+    if mistake.span is None:
+        return test.code_span
+    text = mistake.span.text
+    return next((part.span for part in test.code if part.span.text == text), test.code_span)
+
+
+def _comes_from(
+    place: Place, keys: frozenset[tuple[int, int]], copy: Entry, chain: tuple[Entry, ...]
+) -> bool:
     """Whether a copy stands for a call in such lines, in one of the functions `keys`."""
     source, line = call_place(copy)
     if place.lines is None or not file_matches(source, place.file):
