@@ -107,9 +107,10 @@ def _meet(r: Emitter, parameters: list[Value]) -> None:
     _only_if(r, r.compare("eq", r.get(area.state), areas.FOUND), out)
     _only_if(r, r.truth(r.get(area.inode)), out)
     _only_if(r, r.compare("ule", r.load(next_number), MOST_FILES), out)
-    number = r.cell(r.atomic_fetch("add", next_number, 1))
+    # first room, then a number: a full buffer must not use them up
     place = r.helper_pointer(RINGBUF_RESERVE, r.map("events"), HEADER + 8 * 7, 0)
     _only_if(r, r.negate(r.is_null(place)), out)
+    number = r.cell(r.atomic_fetch("add", next_number, 1))
     page = r.shift_right(r.get(area.file_offset), areas.PAGE_BITS)
     told = (r.get(number), r.get(area.inode), *_identity(r, area), r.get(area.start), page, _pid(r))
     for i, value in enumerate((heading(r, record), *told)):
