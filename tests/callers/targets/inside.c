@@ -152,7 +152,6 @@ NOIPA void forks(long n)
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        forget_counters();
         callee(n);
         outer(n);
         tell_counters();
@@ -171,8 +170,6 @@ NOIPA pid_t forks_and_returns(long n)
     callee(n);
     fflush(stdout);
     child = fork();
-    if (child == 0)
-        forget_counters();
     callee(n);
     LEAVE(forks);
     return child;

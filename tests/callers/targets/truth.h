@@ -5,7 +5,7 @@
  *
  *     PROGRAM [-n ROUNDS] [-t THREADS] [-f CHILDREN] [-e TIMES] [-m]
  *
- * calls `one_round` in each thread; then forks children that do the same; then becomes itself anew. -m: two threads map and unmap
+ * calls `one_round` in each thread; then forks children that do the same; then one that becomes the program anew. -m: two threads map and unmap
  * memory until all is done.
  */
 #ifndef TRUTH_H
@@ -66,10 +66,16 @@ static __attribute__((destructor, used)) void tell_counters(void)
     fflush(stdout);
 }
 
-static __attribute__((unused)) void forget_counters(void)
+/* a child counts its own calls, in each file */
+static void forget_counters(void)
 {
     for (struct counter *c = __start_counters; c < __stop_counters; c++)
         c->n = 0;
+}
+
+static __attribute__((constructor, used)) void forget_in_children(void)
+{
+    pthread_atfork(NULL, NULL, forget_counters);
 }
 
 #ifdef MAIN
@@ -115,16 +121,20 @@ static void run_threads(int threads, int churning)
         pthread_join(churners[i], NULL);
 }
 
+/* in a child, which then is another program at another address */
 static void run_again(char **argv, int times)
 {
     char text[16];
     snprintf(text, sizeof text, "%d", times - 1);
     for (char **word = argv; *word; word++)
-        if ((*word)[0] == '-' && (*word)[1] == 'e')
-            word[1] = text;
-    tell_counters();
-    execv("/proc/self/exe", argv);
-    exit(1);
+        if (word > argv && (*word)[0] != '-' && word[-1][0] == '-' && word[-1][1] == 'e')
+            *word = text;
+    fflush(stdout);
+    if (fork() == 0) {
+        execv("/proc/self/exe", argv);
+        _exit(1);
+    }
+    wait(NULL);
 }
 
 int main(int argc, char **argv)
@@ -144,7 +154,6 @@ int main(int argc, char **argv)
     fflush(stdout);
     for (int i = 0; i < children; i++) {
         if (fork() == 0) {
-            forget_counters();
             run_threads(threads, churning);
             exit(0);
         }

@@ -10,6 +10,7 @@
  *@ within function("late")                               = in_late
  *@ [-g] within function("hull")                          = in_hull
  */
+#undef MAIN
 #include "truth.h"
 
 DEPTH(outer);
