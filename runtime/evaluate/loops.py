@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from probelang.artifact import code
+from probelang.artifact.stacks import TOKEN
 from probelang.runtime.evaluate.aggregates import extract_from, fits, histogram_counts, pattern
 from probelang.runtime.evaluate.assignments import set_variable
 from probelang.runtime.evaluate.frame import (
@@ -20,6 +21,7 @@ from probelang.runtime.evaluate.frame import (
     LongCode,
     StatementCode,
 )
+from probelang.runtime.evaluate.services import Symbols
 from probelang.runtime.store import Key, Stat, Value
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def foreach(compiler: StatementCompiler, statement: code.Foreach) -> StatementCo
         if slice_ is not None:
             items = [item for item in items if fits(item[0], slice_)]
         if statement.order is not None:
-            sort_items(items, statement.order)
+            sort_items(items, statement.order, environment.services.symbols)
         for key, value in items[:turns]:
             for set_key, part in zip(set_keys, key, strict=True):
                 set_key(frame, part)
@@ -92,16 +94,21 @@ def foreach(compiler: StatementCompiler, statement: code.Foreach) -> StatementCo
     return run
 
 
-def sort_items(items: list[Item], order: code.Order) -> None:
-    """Ties by the keys, ascending whatever the direction."""
-    items.sort(key=lambda item: item[0])
-    items.sort(key=_sort_key(order), reverse=order.descending)
+def sort_items(items: list[Item], order: code.Order, symbols: Symbols) -> None:
+    """Ties by the keys, ascending whatever the direction. What stands for a stack in a key counts as its frames, or where it is the key
+    to sort by, as it is shown."""
+    items.sort(key=lambda item: tuple([_text(part, symbols.spell) for part in item[0]]))
+    items.sort(key=_sort_key(order, symbols), reverse=order.descending)
 
 
-def _sort_key(order: code.Order) -> Callable[[Item], Value]:
+def _text(part: Value, text: Callable[[bytes], bytes]) -> Value:
+    return text(part) if isinstance(part, bytes) and TOKEN in part else part
+
+
+def _sort_key(order: code.Order, symbols: Symbols) -> Callable[[Item], Value]:
     by = order.by
     if isinstance(by, int):
-        return lambda item: item[0][by]
+        return lambda item: _text(item[0][by], symbols.show)
     operator = "count" if by == "value" else by
 
     def value(item: Item) -> Value:

@@ -216,6 +216,7 @@ probe process("{chain}").function("work") {{
 probe end {{
   foreach (name in by-) printf("%-7s|%d\\n", name, @count(by[name]))
   foreach (stack in seen-) {{ printf("%d %s\\n", seen[stack], substr(sprint(stack), 0, 10)) total += seen[stack] }}
+  foreach (stack+ in seen) printf("%s,", substr(sprint(stack), 6, 4))
   println(total, " ", last, " ", last == "left", " ", "right" in by, " ", isinstr(last, "ef"))
   delete by["left"]
   println("left" in by)
@@ -229,7 +230,7 @@ def test_stacks_and_names_in_a_script(chain: Path, backend: Backend, probelang: 
     lines = result.stdout.splitlines()
     assert sorted(lines[:2]) == ["left   |8", "right  |8"]
     assert sorted(lines[2:5]) == ["4 work<-righ", "4 work<-righ", "8 work<-left"]
-    assert lines[5:] == ["16 left 1 1 1", "0"]
+    assert lines[5:] == ["left,righ,righ,16 left 1 1 1", "0"]
 
 
 @only("kernel", "the other one follows frame pointers")
