@@ -101,7 +101,10 @@ class StackTexts:
     def stack(self, token: bytes) -> Stack | None:
         """None of what is no stack's token, or of one that is not known."""
         match = _TOKENS.fullmatch(token)
-        return None if match is None or match[1] is None else self._table.get(int(match[1], 16))
+        if match is None or match[1] is None:
+            return None
+        number = int(match[1], 16)
+        return self._table.get(number) or self.memory.get(number)
 
     def keep(
         self, addresses: Sequence[int], pid: int, is_cut: bool = False, of_callers: bool = False

@@ -233,6 +233,26 @@ def test_stacks_and_names_in_a_script(chain: Path, backend: Backend, probelang: 
     assert lines[5:] == ["left,righ,righ,16 left 1 1 1", "0"]
 
 
+def test_other_names_of_what_shows_stacks(chain: Path, backend: Backend, probelang: Run) -> None:
+    """Also of a stack that is none, before anything was hit."""
+    script = f"""
+    global kept
+    probe begin {{ println("[", ubacktrace(), sprint_ustack(ubacktrace()), "]", symfileline(1), symline(2), symfile(3)) }}
+    probe process("{chain}").function("work") {{ kept = ubacktrace() }}
+    probe end {{
+      print_usyms(kept)
+      println(sprint_ustack(kept) == sprint_usyms(kept))
+      address = strtol(tokenize(kept, " "), 16)
+      println(usymname(address), " ", usymdata(address), " ", umodname(address), " ", symfileline(address), " ", symline(address))
+      println(symfile(address) =~ "/chain.c$")
+    }}"""
+    result = probelang("run", "--backend", backend, "-e", script, "-c", str(chain))
+    first, work, *rest = result.stdout.splitlines()
+    assert first == "[]0x10x20x3"
+    assert re.fullmatch(r" 0x[0-9a-f]+ : work\+0x0 \[chain\]", work)
+    assert rest[-3:] == ["1", "work work+0x0 [chain] chain chain.c:4 4", "1"]
+
+
 @only("kernel", "the other one follows frame pointers")
 def test_reports_show_names(chain: Path, backend: Backend, probelang: Run) -> None:
     script = f'global a, b probe process("{chain}").function("work") {{ a[callers(2)]++ b[usymname(ustack(1))]++ }}'
