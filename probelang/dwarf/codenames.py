@@ -5,7 +5,8 @@
     names.at(0x1036)   ->  Covering("puts@plt", ...)
 
 Of several symbols that cover an address the nearest one is taken, of several at one address the one that people call it by. A symbol without
-a size, as hand-written assembly has, reaches to the next one, and counts only where no other covers the address.
+a size, as hand-written assembly has, reaches to the next one, and counts only where no other covers the address. Of stripped files the unwind
+information still tells the functions, without names.
 Source: System V ABI chapter 4 (symbol table).
 """
 
@@ -19,6 +20,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from probelang.dwarf.binary import Binary, code_ranges
+from probelang.dwarf.extents import Extents
 from probelang.dwarf.functions import FRAGMENT, display_name, preference
 from probelang.dwarf.image import BinaryError
 from probelang.dwarf.plt import find_slots
@@ -31,7 +33,8 @@ _MOST_OUTER = 16
 
 
 class Covering(NamedTuple):
-    """`name`: as people know it (C++ demangled, without parameters, of a part that was moved away the function's)."""
+    """`name`: as people know it (C++ demangled, without parameters, of a part that was moved away the function's); empty where only
+    unwind information knows the function."""
 
     name: str
     symbol: bytes
@@ -42,9 +45,15 @@ class Covering(NamedTuple):
 class CodeNames:
     """The functions of some symbol tables by address. Names are read when they are asked for: tables may have a million."""
 
-    def __init__(self, tables: Sequence[SymbolTable], ranges: Sequence[tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        tables: Sequence[SymbolTable],
+        ranges: Sequence[tuple[int, int]],
+        extents: Extents | None = None,
+    ) -> None:
         self._tables = tables
         self._ranges = ranges
+        self._extents = extents
         self._known: dict[int, Covering] = {}
         self._slots: list[tuple[int, str]] = []
 
@@ -82,9 +91,17 @@ class CodeNames:
             index = group.start
         slot = self._slot(address)
         if slot is not None or bare is None or not self._same_range(starts[bare.start], address):
-            return slot
+            return slot or self._nameless(address)
         unsized = [i for i in bare if not rows[i][0]]
-        return self._best(unsized) if unsized else None
+        nameless = self._nameless(address)
+        if not unsized or (nameless is not None and nameless.start > starts[bare.start]):
+            return nameless
+        return self._best(unsized)
+
+    def _nameless(self, address: int) -> Covering | None:
+        """Of stripped files."""
+        found = None if self._extents is None else self._extents.by_entry(address)
+        return None if found is None else Covering("", b"", found[0], found[1] - found[0])
 
     def _before(self, index: int) -> range:
         """The symbols before number `index` that begin where the last of them does."""
@@ -128,8 +145,15 @@ def shown_name(symbol: bytes) -> str:
     return display_name(symbol if moved is None else symbol[: moved.start()])
 
 
+def _extents(binary: Binary) -> Extents | None:
+    try:
+        return Extents(binary)
+    except BinaryError:
+        return None
+
+
 def code_names(binary: Binary) -> CodeNames:
-    names = CodeNames(binary.tables, code_ranges(binary.image))
+    names = CodeNames(binary.tables, code_ranges(binary.image), _extents(binary))
     with suppress(BinaryError):
         names.add_slots((slot.address, slot.name) for slot in find_slots(binary))
     return names

@@ -29,9 +29,10 @@ class Extents:
 
     def around(self, address: int) -> tuple[int, int] | None:
         """Start and end of the piece of code that has an address; None where nothing tells."""
-        return self._by_entry(address) or self._by_symbol(address)
+        return self.by_entry(address) or self._by_symbol(address)
 
-    def _by_entry(self, address: int) -> tuple[int, int] | None:
+    def by_entry(self, address: int) -> tuple[int, int] | None:
+        """The same by the unwind table alone."""
         index = bisect_right(self._rows, (address, 1 << 64)) - 1
         if index < 0 or self._table is None:
             return None

@@ -29,11 +29,13 @@ from probelang.runtime.stacks.vdso import read_vdso
 
 
 class Symbol(NamedTuple):
-    """`name`: empty where no symbol covers the address. `distance`: from its start. `file`: without folders, empty where it is none's."""
+    """`name`: empty where no symbol covers the address. `distance`: from where the function begins. `file`: without folders, empty where
+    it is none's. `offset`: in the file."""
 
     name: bytes
     distance: int
     file: bytes
+    offset: int = 0
 
 
 class FileNames:
@@ -100,8 +102,10 @@ class FileNames:
         if found is not None and not found[1]:
             # at a function's first instruction nothing that was inlined has begun, even where the instruction is part of it
             sources = sources[-1:]
-        name = found[0].name if found is not None else sources[-1].name if sources else ""
-        name = name or f"{self._file.name}+{offset:#x}"
+        name = found[0].name if found is not None else ""
+        if not name:
+            name = sources[-1].name if sources else ""
+        name = name or f"{self._file.name}+{self.start(offset):#x}"
         if not sources:
             return (Frame(name, module),)
         inlined = [Frame(s.name, module, s.file, s.line, True) for s in sources[:-1]]
@@ -169,8 +173,8 @@ class Names:
         if place is not None:
             file, offset = place
             found = self.of_file(file).covering(offset)
-            name, distance = ("", offset) if found is None else (found[0].name, found[1])
-            return Symbol(_bytes(name), distance, _bytes(file.name))
+            name, distance = ("", 0) if found is None else (found[0].name, found[1])
+            return Symbol(_bytes(name), distance, _bytes(file.name), offset)
         made = self.perf_maps.name(pid, frame) if pid and not frame >> FILE_SHIFT else None
         return None if made is None else Symbol(*made, b"")
 

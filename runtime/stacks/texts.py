@@ -167,7 +167,7 @@ class StackTexts:
             for f in inlined
         ]
         if not symbol.name:
-            return [*rows, b" %#x : %s\n" % (shown, _bytes(own.name))]
+            return [*rows, b" %#x : %s+%#x\n" % (shown, symbol.file, symbol.offset + is_call)]
         name = b"%s+%#x" % (symbol.name, symbol.distance + is_call)
         return [*rows, b" %#x : %s%s%s\n" % (shown, name, _at(own) if with_lines else b"", file)]
 
@@ -185,15 +185,16 @@ class StackTexts:
         found = self.find(address, pid)
         if found is None:
             return b"%#x" % (address & _MASK)
-        return found.name or b"%s+%#x" % (found.file, found.distance)
+        return found.name or b"%s+%#x" % (found.file, found.offset - found.distance)
 
     def data(self, address: int, pid: int | None) -> bytes | None:
         """`function+0x12 [file]`; None where nothing is known."""
         found = self.find(address, pid)
         if found is None:
             return None
-        file = b" [%s]" % found.file if found.file else b""
-        return b"%s+%#x" % (found.name, found.distance) + file if found.name else self.function(address, pid)
+        if not found.name:
+            return b"%s+%#x" % (found.file, found.offset)
+        return b"%s+%#x" % (found.name, found.distance) + (b" [%s]" % found.file if found.file else b"")
 
     def source(self, address: int, pid: int | None) -> tuple[bytes, int] | None:
         """File and line of what is innermost at an address; None without debug information."""

@@ -225,6 +225,21 @@ def test_code_without_symbols_is_named_by_file_and_offset(compile_c: Compile) ->
     assert place.module == str(program)
 
 
+def test_places_in_a_function_of_a_stripped_file_have_one_name(compile_c: Compile) -> None:
+    """The unwind information knows where it begins; so does the file before it was stripped."""
+    source = INLINING_C.replace("static inline __attribute__((always_inline))", "__attribute__((noinline))")
+    whole = compile_c(source, "-O1", "-fno-pie", "-no-pie", name="whole")
+    stripped = whole.with_name("stripped_whole")
+    subprocess.run(["strip", "-o", str(stripped), str(whole)], check=True)
+    names, image = FileNames(CodeFiles((str(stripped),)).all()[0]), open_binary(str(stripped)).image
+    functions = {name: (address, size) for address, size, name in nm(str(whole))}
+    for name in ("inner", "middle", "work", "main"):
+        address, size = functions[name]
+        start = image.offset_of(address) or 0
+        shown = {names.frames(start + i)[0].name for i in range(0, size, 3)}
+        assert shown == {f"stripped_whole+{start:#x}"}
+
+
 def test_frames_of_files_that_nobody_knows() -> None:
     names = Names(CodeFiles())
     assert names.location(77 << 48 | 0x10, 0, False).frames[0].name == "[unknown]+0x10"
