@@ -220,8 +220,10 @@ def _word(state: State, signal: bool) -> int:
     register, offset = cfa
     if register not in (RBP, RSP):
         return UNKNOWN
-    if rbp == _AT_RBP:  # a distance again, where the CFA is one from rbp
-        rbp = _at_offset(-offset) if register == RBP else _LOST
+    if rbp == _AT_RBP and register == RBP:  # a distance again
+        rbp = _at_offset(-offset)
+    elif rbp == _AT_RBP and offset == 8:  # gcc, behind `leave` and `lea -8(%r10), %rsp`, forgets to say that it is restored
+        rbp = _NO_RULE
     return _row(ROW_RBP if register == RBP else ROW_RSP, offset, rbp)
 
 

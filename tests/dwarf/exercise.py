@@ -38,6 +38,7 @@ from probelang.dwarf.plt import find_slots
 from probelang.dwarf.ranges import entry_locations, entry_ranges
 from probelang.dwarf.scopes import Scope, find_global
 from probelang.dwarf.types import origins
+from probelang.dwarf.unwind import unwind_table
 from probelang.options import Options
 from probelang.pipeline import list_places, type_source
 from probelang.source import SourceFile
@@ -118,6 +119,7 @@ def _each(ask: Callable[[], Iterable[T]], most: int) -> Iterator[T]:
 def _symbols(binary: Binary) -> None:
     _try(lambda: all_functions(binary))
     _try(lambda: find_slots(binary))
+    _try(lambda: unwind_table(binary.image))
     marks = _try(lambda: find_marks(binary)) or ()
     for mark in marks[:20]:
         for argument in mark.arguments:
