@@ -19,6 +19,7 @@ from probelang.dwarf.image import Image, build_id
 
 MOST_BYTES = 2 << 30
 INDEX, SECTION, ANSWERS, ROWS = "places-", "section-", "answers-", "rows-"
+_KINDS = (INDEX, SECTION, ANSWERS, ROWS)
 _STALE_S = 24 * 3600
 _LONGEST_ID = 64
 
@@ -120,6 +121,6 @@ def _known(folder: str) -> Iterator[tuple[float, int, str]]:
     """Time of the last use, size and path of each."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith((INDEX, SECTION, ANSWERS, ROWS)) and entry.is_file(follow_symlinks=False):
+            if entry.name.startswith(_KINDS) and entry.is_file(follow_symlinks=False):
                 state = entry.stat(follow_symlinks=False)
                 yield state.st_mtime, state.st_size, entry.path

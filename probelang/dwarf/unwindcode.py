@@ -222,8 +222,8 @@ def _word(state: State, signal: bool) -> int:
         return UNKNOWN
     if rbp == _AT_RBP and register == RBP:  # a distance again
         rbp = _at_offset(-offset)
-    elif rbp == _AT_RBP and offset == 8:  # gcc, behind `leave` and `lea -8(%r10), %rsp`, forgets to say that it is restored
-        rbp = _NO_RULE
+    elif rbp == _AT_RBP and offset == 8:
+        rbp = _NO_RULE  # behind `leave` and `lea -8(%r10), %rsp` gcc forgets to say that it is restored
     return _row(ROW_RBP if register == RBP else ROW_RSP, offset, rbp)
 
 
