@@ -12,7 +12,6 @@ Nothing of it is imported by a script that asks neither for callers nor for stac
 from __future__ import annotations
 
 import os
-import shutil
 import struct
 import time
 from collections.abc import Sequence
@@ -30,7 +29,7 @@ from probelang.runtime.runoptions import RunOptions
 from probelang.runtime.stacks.codefiles import VDSO_KEY, CodeFile, CodeFiles
 from probelang.runtime.stacks.held import Held, hold
 from probelang.runtime.stacks.inodes import InodeReader
-from probelang.runtime.stacks.libraries import mapped_with, needed_files
+from probelang.runtime.stacks.libraries import mapped_with, needed_files, programs_named
 from probelang.runtime.stacks.meeting import FileFinder, read_met
 from probelang.runtime.stacks.perfmaps import PerfMaps
 from probelang.runtime.stacks.rows import RowMap, rows_for
@@ -78,7 +77,7 @@ class KernelCode:
 
     def _learn(self, reader: InodeReader, options: RunOptions) -> None:
         if ROWS_MAP in self._maps:
-            for path in (*self._probed(), *_command_files(options)):
+            for path in (*self._probed(), *programs_named(options.command or ())):
                 self._add_needed(path)
             self._first = len(self.files.all())
             self._add_mapped(_living(options))
@@ -228,12 +227,6 @@ class KernelCode:
         if self._rows is not None:
             self._rows.close()
         self.files.close()
-
-
-def _command_files(options: RunOptions) -> Sequence[str]:
-    """The program that -c begins with."""
-    path = None if options.command is None else shutil.which(options.command[0])
-    return () if path is None else (path,)
 
 
 def _living(options: RunOptions) -> Sequence[int]:

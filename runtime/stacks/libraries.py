@@ -9,6 +9,7 @@ Sources: ld.so(8); the cache's layout: glibc sysdeps/generic/dl-cache.h (struct 
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import time
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ _HEADER, _ENTRY = struct.Struct("<20sII20x"), struct.Struct("<iIIIQ")
 _X86_64_LIBC6 = 0x303  # FLAG_X8664_LIB64 | FLAG_ELF_LIBC6
 _FOLDERS = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
 _MOST_FILES = 512
+_MOST_WORDS, _AROUND_WORDS = 64, "'\"();&|"
 _LOOKING_S = 0.25  # at the processes of the whole machine
 
 
@@ -35,6 +37,36 @@ def needed_files(path: str) -> list[str]:
                 found[name] = None
                 pending.append(name)
     return list(found)
+
+
+def programs_named(words: Iterable[str]) -> list[str]:
+    """The programs that a command will run, as far as its words tell: `env LANG=C prog`, `sh -c "prog; other"`, and what scripts begin
+    with."""
+    found: dict[str, None] = {}
+    pending = [part.strip(_AROUND_WORDS) for word in words for part in word.split()][:_MOST_WORDS]
+    for word in pending:
+        path = shutil.which(word) if word else None
+        if path is None or path in found:
+            continue
+        head = _head(path)
+        if head.startswith(b"\x7fELF"):
+            found[path] = None
+        elif head.startswith(b"#!") and len(pending) < 2 * _MOST_WORDS:
+            pending += os.fsdecode(head[2:].split(b"\n")[0]).split()
+    return list(found)
+
+
+def _head(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return b""
+    try:
+        return os.read(fd, 256)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def _needs(path: str) -> list[str]:

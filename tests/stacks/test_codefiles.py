@@ -26,7 +26,7 @@ from probelang.runtime.stacks.codefiles import VDSO_KEY, CodeFiles
 from probelang.runtime.stacks.held import Held, hold
 from probelang.runtime.stacks.inodes import InodeReader
 from probelang.runtime.stacks.kernel import KernelCode
-from probelang.runtime.stacks.libraries import needed_files
+from probelang.runtime.stacks.libraries import needed_files, programs_named
 from probelang.runtime.stacks.rows import LEAST_ROWS, RowMap, rows_for
 
 Requires = Callable[..., None]
@@ -176,6 +176,15 @@ def test_libraries_beside_the_program(compile_c: Callable[..., Path], tmp_path: 
 def test_no_program_needs_only_itself(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(content)
     assert needed_files(str(tmp_path / "x")) == [str(tmp_path / "x")]
+
+
+def test_programs_of_a_command_are_those_that_its_words_name(tmp_path: Path) -> None:
+    (tmp_path / "script").write_text("#!/usr/bin/env bash\ntrue\n")
+    (tmp_path / "script").chmod(0o755)
+    found = programs_named(["env", "LANG=C", "sh", "-c", f"'{tmp_path}/script; no-such-program | true'"])
+    names = {os.path.basename(path) for path in found}
+    assert names == {"env", "sh", "bash", "true"}
+    assert programs_named(["", "a\0b", str(tmp_path)]) == []
 
 
 # ------------------------------------------------------------------------------------------------------ maps

@@ -94,11 +94,12 @@ def matching(stacks: dict[str, int], pattern: str) -> int:
 
 
 def test_a_program_met_for_the_first_time_is_named_and_then_unwound(
-    library: Path, calling: Path, probelang: Run, requires: Requires
+    library: Path, calling: Path, probelang: Run, requires: Requires, tmp_path: Path
 ) -> None:
     """Its first hits come before its rows do: those stacks are cut, and told."""
     requires(*NEEDED)
-    result = probelang("run", "-e", SCRIPT.format(library=library), "-c", f"sh -c '{calling}; :'")
+    (tmp_path / "script").write_text(f"{calling}\n")
+    result = probelang("run", "-e", SCRIPT.format(library=library), "-c", "sh script")
     stacks = counts(result, "s")
     assert sum(stacks.values()) == 10
     assert matching(stacks, WHOLE) >= 5
@@ -106,6 +107,15 @@ def test_a_program_met_for_the_first_time_is_named_and_then_unwound(
     cut = 10 - matching(stacks, WHOLE)
     assert (f"{cut} stacks were cut short" in result.stderr) == (cut > 0)
     assert counts(result, "c") == {"hidden_work": 10}
+
+
+def test_a_program_that_the_command_names_is_known_before_its_first_hit(
+    library: Path, calling: Path, probelang: Run, requires: Requires
+) -> None:
+    requires(*NEEDED)
+    result = probelang("run", "-e", SCRIPT.format(library=library), "-c", f"env X=1 sh -c '{calling} 0; :'")
+    assert matching(counts(result, "s"), WHOLE) == 10
+    assert result.stderr == ""
 
 
 def test_a_file_that_was_removed_while_it_ran_has_its_names(
