@@ -1,8 +1,13 @@
-"""The unwind row of a file that holds at an offset: a search without branches.
+"""The unwind row of a file that holds at an offset: a search without branches, whose results are kept.
 
+    row = known(e, code, missing)                      what a search has found for this byte of a file before, else goes to `missing`
     row = search(e, first, count, offset, missing)     the last of `count` rows from number `first` on whose pc is not above `offset`
+    keep(e, code, row)
 
-A step looks at one row, and moves on to it when that is inside and not above: by a mask made of two signs, because BPF has no
+A program returns to the same few places again and again, so most frames cost no search. What is kept is two words: the row, and the
+byte with the row mixed in. Threads write without a lock; words of which two threads have written one each do not fit.
+
+A step of the search looks at one row, and moves on to it when that is inside and not above: by a mask made of two signs, because BPF has no
 conditional move, and every branch would double what the verifier has to look at. Small tables leave out the large steps.
 """
 
@@ -11,12 +16,41 @@ from __future__ import annotations
 from probelang.llvm.builder import Label, Pointer, Value
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.helper_ids import MAP_LOOKUP
+from probelang.llvm.values import Cell
 
 UNWIND_ROWS = "unwind_rows"
 MASK = "run:unwind_mask"
 _ROW_SHIFT = 3  # 8 bytes
 _GROUPS = ((22, 17), (17, 12), (12, 0))
 """Logarithms of steps; those of a group are made only where a file has more rows than its last one."""
+
+
+FOUND, SECTION = "unwind_found", ".bss.unwind"
+_FOUND_LOG, _PAIR_LOG = 13, 4
+_SPREAD = 0x9E3779B97F4A7C15
+
+
+def known(e: Emitter, code: Cell, missing: Label) -> Value:
+    """`code`: `file << 48 | offset`."""
+    place = _pair(e, e.get(code))
+    row = e.load(e.offset(place, 8))
+    found = e.fresh("kept")
+    e.branch_if(e.compare("eq", e.bits_xor(e.load(place), row), e.get(code)), found, missing)
+    e.start(found)
+    return row
+
+
+def keep(e: Emitter, code: Cell, row: Value) -> None:
+    place = _pair(e, e.get(code))
+    e.store(place, e.bits_xor(row, e.get(code)))
+    e.store(e.offset(place, 8), row)
+
+
+def _pair(e: Emitter, code: Value) -> Pointer:
+    e.module.data(FOUND, SECTION, 1 << _FOUND_LOG + _PAIR_LOG)
+    number = e.shift_right(e.mul(code, _SPREAD), 64 - _FOUND_LOG)
+    bound = e.bits_and(e.opaque(number), (1 << _FOUND_LOG) - 1)
+    return e.offset(Pointer(f"@{FOUND}"), e.shift_left(bound, _PAIR_LOG))
 
 
 def search(e: Emitter, first: Value, count: Value, offset: Value, missing: Label) -> Value:

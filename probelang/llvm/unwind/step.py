@@ -119,7 +119,14 @@ def _choose(r: Emitter, state: State, exits: _Exits) -> None:
         _by_pointer(r, state, exits)
     code = r.cell(r.sub(r.get(state.offset), r.get(state.back)))
     _leave_if(r, r.truth(r.shift_right(r.get(code), 32)), exits.cut)
-    row = r.cell(rows.search(r, r.get(kept[0]), r.get(kept[1]), r.get(code), exits.cut))
+    named = r.cell(r.bits_or(r.load(r.offset(cache.entry(r, state), cache.FILE)), r.get(code)))
+    unknown, behind, row = r.fresh("unknown"), r.fresh("behind"), r.cell()
+    r.set(row, rows.known(r, named, unknown))
+    r.branch(behind)
+    r.start_aside(unknown)
+    r.set(row, rows.search(r, r.get(kept[0]), r.get(kept[1]), r.get(code), exits.cut))
+    rows.keep(r, named, r.get(row))
+    r.start(behind)
     _by_row(r, state, row_of(r, r.get(row)), exits)
 
 
