@@ -19,6 +19,10 @@ from probelang.runtime.signals import EndSignals
 from probelang.runtime.store import Store
 from probelang.runtime.userhalf import UserHalf
 
+CUT_STACKS = "%d stacks were cut short: they go on through code that could not be followed"
+LOST_CALLERS = "lost caller checks: %d hits were left out, as their caller could not be found out"
+"""Of a backend's losses: how often a predicate about callers could not be decided."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from probelang.artifact.manifest import Manifest
 from probelang.artifact.points import BinaryFile, FunctionPoint
 from probelang.diag import CompileError, Diagnostic
-from probelang.runtime.backend import Backend, Surroundings
+from probelang.runtime.backend import LOST_CALLERS, Backend, Surroundings
 from probelang.runtime.buildid import build_id
 from probelang.runtime.command import Command, start_command
 from probelang.runtime.output.sink import Sink
@@ -297,6 +297,8 @@ class Session:
     def _report_losses(self, half: UserHalf, backend: Backend) -> None:
         for text in backend.losses():
             self._sink.warn(text.encode("utf-8", "surrogateescape"))
+        if half.lost_callers:
+            self._sink.warn((LOST_CALLERS % half.lost_callers).encode())
         self._report_cut_strings(half, backend)
         dropped = self._services.speculations.dropped
         if dropped:

@@ -104,6 +104,11 @@ class UserHalf:
         """How many strings were cut short so far, and a place where (-1: none known)."""
         return self._evaluator_made.cut_strings if self._evaluator_made else (0, -1)
 
+    @property
+    def lost_callers(self) -> int:
+        """Handlers that ended where their caller could not be found out."""
+        return self._evaluator_made.lost_callers if self._evaluator_made else 0
+
     def _evaluator(self) -> Evaluator:
         if self._evaluator_made is None:
             from probelang.runtime.evaluate.evaluator import Evaluator
@@ -118,5 +123,6 @@ class UserHalf:
                 self._store,
                 self._sink,
                 self._services,
+                m.code_sets,
             )
         return self._evaluator_made

@@ -69,6 +69,10 @@ class Context(Protocol):
         """Which site of the probe was hit."""
         ...
 
+    def site(self) -> tuple[str, int] | None:
+        """File, and offset in it, of the probed place; None where there is none."""
+        ...
+
     def instruction(self) -> int:
         """The address of the current instruction, 0 where there is none."""
         ...
@@ -82,6 +86,10 @@ class Context(Protocol):
     def syscall_number(self) -> int: ...
     def stack(self, depth: int) -> list[int]:
         """At most `depth` return addresses, the current instruction first."""
+        ...
+
+    def walk(self, depth: int) -> tuple[list[int], bool]:
+        """The same, and whether the stack goes on where it could not be followed."""
         ...
 
     def mapped_code(self, path: bytes, offset: int) -> int:
@@ -170,6 +178,9 @@ class SessionContext:
     def place_number(self) -> int:
         return 0
 
+    def site(self) -> tuple[str, int] | None:
+        return None
+
     def instruction(self) -> int:
         return 0
 
@@ -187,6 +198,9 @@ class SessionContext:
 
     def stack(self, depth: int) -> list[int]:
         return []
+
+    def walk(self, depth: int) -> tuple[list[int], bool]:
+        return self.stack(depth), False
 
     def mapped_code(self, path: bytes, offset: int) -> int:
         raise Fault(NOT_MAPPED)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from probelang.artifact.code import Automaton, Function, Handler, Place, Variable
+from probelang.artifact.codesets import CodeSet
 from probelang.artifact.limits import Limits
 from probelang.runtime.evaluate.analysis import taken_variables
 from probelang.runtime.evaluate.context import Context
@@ -40,9 +41,10 @@ class Evaluator:
         store: Store,
         output: Sink,
         services: Services,
+        code_sets: Sequence[CodeSet] = (),
     ) -> None:
         self._environment = Environment(
-            variables, functions, automata, places, limits, store, output, services
+            variables, functions, automata, places, limits, store, output, services, code_sets=code_sets
         )  # fmt: skip
         needed = 1000 + STACK_PER_NESTING * min(limits.nesting, 10_000)
         if sys.getrecursionlimit() < needed:
@@ -52,6 +54,11 @@ class Evaluator:
     def cut_strings(self) -> tuple[int, int]:
         """How many strings were cut short so far, and a place where (-1: none known)."""
         return self._environment.cuts, self._environment.cut_at
+
+    @property
+    def lost_callers(self) -> int:
+        """Handlers that ended where their caller could not be found out."""
+        return self._environment.lost_callers
 
     def prepare(self, handler: Handler, actions: int | None = None) -> Callable[[Context], None]:
         """What runs the handler once. `actions`: its MAXACTION, None: that of the user half. Raises SoftError when the script made a mistake that nothing catches; after abort()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from probelang.artifact.code import Automaton, Function, Place, Variable
+from probelang.artifact.codesets import CodeSet
 from probelang.artifact.limits import Limits
 from probelang.runtime.evaluate.context import Context
 from probelang.runtime.evaluate.services import Services
 from probelang.runtime.output.sink import Sink
 from probelang.runtime.store import Store, Value
+
+if TYPE_CHECKING:
+    from probelang.runtime.stacks.predicates import CodePredicates
 
 # what a statement tells the one around it
 GO_ON, BREAK, CONTINUE, NEXT, RETURN = range(5)
@@ -70,7 +74,7 @@ StatementCode: TypeAlias = Callable[[Frame], int]
 @dataclass(slots=True)
 class Environment:
     """What the code of a whole program is compiled against. `bodies`: functions compiled so far; `cuts`: strings
-    that were cut short, one of them at place `cut_at`."""
+    that were cut short, one of them at place `cut_at`; `lost_callers`: handlers that ended where their caller could not be found out."""
 
     variables: Sequence[Variable]
     functions: Sequence[Function]
@@ -83,6 +87,18 @@ class Environment:
     bodies: dict[int, StatementCode] = field(default_factory=dict[int, StatementCode])
     cuts: int = 0
     cut_at: int = -1
+    code_sets: Sequence[CodeSet] = ()
+    lost_callers: int = 0
+    _predicates: CodePredicates | None = None
+
+    @property
+    def predicates(self) -> CodePredicates:
+        """What answers questions about callers."""
+        if self._predicates is None:
+            from probelang.runtime.stacks.predicates import CodePredicates
+
+            self._predicates = CodePredicates(self.code_sets)
+        return self._predicates
 
     def cut(self, text: bytes, at: int = -1) -> bytes:
         """A string as it fits into a string buffer: too long a one ends in `...`, which is counted, with the place `at`."""

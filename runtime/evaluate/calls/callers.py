@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 from probelang.artifact.stacks import MOST_FRAMES
-from probelang.runtime.evaluate.context import Fault
-from probelang.runtime.evaluate.frame import Run
+from probelang.runtime.evaluate.frame import Abort, Run
 from probelang.runtime.store import Value
 
 
@@ -22,13 +22,28 @@ def callers(run: Run, count: int) -> bytes:
     return run.environment.services.symbols.stack(addresses, context.pid(), of_callers=True)
 
 
-def missing(run: Run, *arguments: Value) -> Value:
-    raise Fault(b"callers are not known here yet")
+def code_in(run: Run, address: int, code_set: int) -> int:
+    if address == -1:  # one before what is no address: the stack has no caller
+        _leave(run)
+    return int(run.environment.predicates.holds(run.context, address, code_set))
+
+
+def within_code(run: Run, code_set: int) -> int:
+    found = run.environment.predicates.is_active(run.context, code_set)
+    if found is None:
+        _leave(run)
+    return int(found is True)
+
+
+def _leave(run: Run) -> NoReturn:
+    """As `next` does: a predicate that cannot be decided is neither true nor false."""
+    run.environment.lost_callers += 1
+    raise Abort
 
 
 BUILTINS: Mapping[tuple[str, int], Callable[..., Value | None]] = {
-    ("code_in", 2): missing,
-    ("within_code", 1): missing,
+    ("code_in", 2): code_in,
+    ("within_code", 1): within_code,
     ("caller", 1): caller,
     ("callers", 1): callers,
 }
