@@ -142,6 +142,12 @@ class CodeFiles:
         self.refresh(pid)
         return self._mappings.get(pid, [])
 
+    def note_process(self, pid: int) -> None:
+        """Holds what a process has mapped as code, as it may soon be gone."""
+        for mapping in self.mappings(pid):
+            if mapping.executable:
+                self.of_mapping(pid, mapping)
+
     def refresh(self, pid: int) -> None:
         """Looks at what is mapped in a process now, where that matters."""
         try:
@@ -179,4 +185,13 @@ def hold_mapping(pid: int, mapping: Mapping) -> Held | None:
     """The very file that a process has mapped, also of another mount namespace, or that has no name any more."""
     shown = mapping.path.removesuffix(" (deleted)")
     exact = f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}"
-    return hold(exact, shown) or hold(f"/proc/{pid}/root{shown}", shown)
+    return hold(exact, shown) or hold(f"/proc/{pid}/root{shown}", shown) or _hold_same(mapping)
+
+
+def _hold_same(mapping: Mapping) -> Held | None:
+    """The process has ended: its file, if that still has the name and is the one."""
+    held = hold(mapping.path)
+    if held is not None and held.identity[:2] != mapping.file:
+        held.close()
+        return None
+    return held

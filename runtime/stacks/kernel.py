@@ -49,12 +49,9 @@ class KernelCode:
     """Raises CompileError where this kernel has no way to tell files apart."""
 
     def __init__(self, manifest: Manifest, options: RunOptions) -> None:
-        try:
-            self._reader = InodeReader(options.features)
-        except (OSError, UnknownKernelFact) as error:
-            raise CompileError([_refusal(error)]) from None
         self._manifest = manifest
         self._maps = {spec.name for spec in manifest.maps}
+        self._reader = _make_reader(options) if self._asks_for_inodes() else None
         self.files = CodeFiles(manifest.code_files)
         self.stacks: KernelStacks | None = None
         self.perf_maps = PerfMaps()
@@ -66,16 +63,23 @@ class KernelCode:
         self._is_full = False
         self._ready: list[tuple[CodeFile, Table]] = []
         try:
-            self._learn(self._reader, options)
+            self._learn(options)
         except OSError as error:
             self.close()
             raise CompileError([_refusal(error)]) from None
         folders = [os.path.dirname(file.shown) for file in self.files.all() if not file.is_vdso]
-        self._finder = FileFinder(self.files, self._reader, folders)
+        self._finder = FileFinder(self.files, self._inode, folders)
         if ROWS_MAP in self._maps:
             self._make_first_tables()
 
-    def _learn(self, reader: InodeReader, options: RunOptions) -> None:
+    def _asks_for_inodes(self) -> bool:
+        names = (constant.name for constant in self._manifest.constants)
+        return FILES_MAP in self._maps or any(n.startswith((MAPPED_INODE, OPENED_INODE)) for n in names)
+
+    def _inode(self, held: Held) -> int:
+        return 0 if self._reader is None else self._reader.at(held.address)
+
+    def _learn(self, options: RunOptions) -> None:
         if ROWS_MAP in self._maps:
             for path in (*self._probed(), *programs_named(options.command or ())):
                 self._add_needed(path)
@@ -83,13 +87,13 @@ class KernelCode:
             self._add_mapped(_living(options))
         for file in self.files.all():
             if file.held is not None:
-                self.files.note_inode(file, reader.at(file.held.address))
+                self.files.note_inode(file, self._inode(file.held))
         for constant in self._manifest.constants:
             kind, _, path = constant.name.partition(":")
-            if constant.name.startswith((MAPPED_INODE, OPENED_INODE)):
+            if self._reader is not None and constant.name.startswith((MAPPED_INODE, OPENED_INODE)):
+                read = self._reader.opened if kind == "exe_inode" else self._reader.mapped
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
                 try:
-                    read = reader.mapped if kind == "inode" else reader.opened
                     self._constants[constant.name] = read(fd)
                 finally:
                     os.close(fd)
@@ -190,7 +194,7 @@ class KernelCode:
         """What a program brings with it will be met next: its rows are there by then."""
         for file in self._add_needed(held.path):
             if file.held is not None:
-                self.files.note_inode(file, self._reader.at(file.held.address))
+                self.files.note_inode(file, self._inode(file.held))
                 self._tell(file, None, bpf.NOEXIST)
                 self._tables.ask(file)
 
@@ -206,7 +210,7 @@ class KernelCode:
         start = time.monotonic()
         pids = {stack.pid for stack in stacks.read_new() if stack.pid}
         for pid in pids:
-            self.files.refresh(pid)
+            self.files.note_process(pid)
             self.perf_maps.note(pid)
         now = time.monotonic()
         self._next_look_s = now + max(_LOOK_EVERY_S, _LOOK_SHARE * (now - start))
@@ -222,7 +226,8 @@ class KernelCode:
         return []
 
     def close(self) -> None:
-        self._reader.close()
+        if self._reader is not None:
+            self._reader.close()
         self._tables.close()
         if self._rows is not None:
             self._rows.close()
@@ -236,6 +241,13 @@ def _living(options: RunOptions) -> Sequence[int]:
     if options.pid is not None:
         return sorted(descendants(options.pid))
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _make_reader(options: RunOptions) -> InodeReader:
+    try:
+        return InodeReader(options.features)
+    except (OSError, UnknownKernelFact) as error:
+        raise CompileError([_refusal(error)]) from None
 
 
 def _refusal(error: OSError | UnknownKernelFact) -> RunFailed:

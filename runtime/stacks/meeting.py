@@ -11,13 +11,12 @@ inode that was told, so a wrong file is never taken.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from probelang.runtime.mappings import mappings_in, read_mappings
 from probelang.runtime.stacks.codefiles import CodeFiles, hold_mapping
 from probelang.runtime.stacks.held import Held, hold
-from probelang.runtime.stacks.inodes import InodeReader
 
 _DEVICE_BITS = 20  # of the minor number in the kernel's dev_t
 _FOLDERS = (
@@ -48,11 +47,11 @@ def read_met(told: Sequence[int]) -> Met:
 
 
 class FileFinder:
-    """`folders`: where programs may lie besides the usual places."""
+    """`inode_of`: the kernel's pointer of a held file. `folders`: where programs may lie besides the usual places."""
 
-    def __init__(self, files: CodeFiles, reader: InodeReader, folders: Sequence[str]) -> None:
+    def __init__(self, files: CodeFiles, inode_of: Callable[[Held], int], folders: Sequence[str]) -> None:
         self._files = files
-        self._reader = reader
+        self._inode_of = inode_of
         self._folders = list(dict.fromkeys((*_FOLDERS, *_path_folders(), *folders)))
         self._names: dict[int, list[str]] | None = None
 
@@ -65,7 +64,7 @@ class FileFinder:
         if known is not None and known.inode in (0, met.inode):
             return known.shown, known.held
         for held in self._candidates(met):
-            if self._reader.at(held.address) == met.inode:
+            if self._inode_of(held) == met.inode:
                 return held.shown, held
             held.close()
         return f"[inode {met.identity[1]}]", None

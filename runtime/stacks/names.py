@@ -161,9 +161,7 @@ class Names:
             file, offset = place
             names = self.of_file(file)
             return Location(offset + back, names.frames(offset), file.shown, names.build_id)
-        if frame >> FILE_SHIFT:
-            return Location(frame & OFFSET_MASK, (Frame(f"[unknown]+{frame & OFFSET_MASK:#x}"),), "[unknown]")
-        made = self.perf_maps.name(pid, frame - back) if pid else None
+        made = self.perf_maps.name(pid, frame - back) if pid and not frame >> FILE_SHIFT else None
         name = f"{frame:#x}" if made is None else made[0].decode("utf-8", "surrogateescape")
         return Location(frame, (Frame(name),))
 
