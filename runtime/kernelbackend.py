@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from probelang.artifact.manifest import STATE_RUNNING, STATE_STOPPING, Manifest
 from probelang.diag import CompileError
-from probelang.runtime.backend import LOST_CALLERS, Surroundings
+from probelang.runtime.backend import CUT_STACKS, LOST_CALLERS, Surroundings
 from probelang.runtime.combinedstore import CombinedStore, shared_variables
 from probelang.runtime.load import load_object
 from probelang.runtime.mapstore import MapStore
@@ -40,7 +40,7 @@ _LOSSES = (
     ("skipped", "%d hits were skipped: no scratch memory was free"),
     ("lost_callers", LOST_CALLERS),
     ("lost_stacks", "%d stacks were lost: too many different ones"),
-    ("cut_stacks", "%d stacks were cut short: they go on through code that could not be followed"),
+    ("cut_stacks", CUT_STACKS),
 )
 
 

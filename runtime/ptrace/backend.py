@@ -12,11 +12,12 @@ from collections.abc import Generator
 from types import FrameType
 
 from probelang.diag import CompileError
-from probelang.runtime.backend import Surroundings
+from probelang.runtime.backend import CUT_STACKS, Surroundings
 from probelang.runtime.memorystore import MemoryStore
 from probelang.runtime.ptrace.machine import this_machine
 from probelang.runtime.ptrace.probes import compile_probes
 from probelang.runtime.ptrace.tracer import Tracer
+from probelang.runtime.ptrace.unwinder import Unwinder
 from probelang.runtime.store import Store
 from probelang.runtime.userhalf import UserHalf
 
@@ -35,6 +36,7 @@ class PtraceBackend:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._store = MemoryStore(around.manifest.variables, around.manifest.limits.map_entries)
+        self._unwinder = Unwinder(around.services.symbols)
         self._tracer: Tracer | None = None
         self._is_done = False
 
@@ -46,7 +48,7 @@ class PtraceBackend:
         around, command = self._around, self._around.command
         if not around.manifest.has_process_probes:
             return
-        probes = compile_probes(around.manifest, half)
+        probes = compile_probes(around.manifest, half, self._unwinder)
         tracer = Tracer(this_machine(), probes, around.services, around.signals, command)
         try:
             if command is not None:
@@ -94,6 +96,7 @@ class PtraceBackend:
         counts = (
             (tracer.lost_places, "%d places could not be probed in the memory of a process"),
             (tracer.lost_returns + tracer.tracees.lost_returns, "%d returns could not be waited for"),
+            (self._unwinder.cut_stacks, CUT_STACKS),
         )
         return [text % count for count, text in counts if count]
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from probelang.runtime.evaluate.context import NOT_MAPPED, Fault, MemoryFault
+from probelang.runtime.evaluate.context import NOT_MAPPED, Fault
 from probelang.runtime.mappings import code_start
 from probelang.runtime.ptrace.machine import Machine, Registers
 from probelang.runtime.ptrace.memory import Memory
 from probelang.runtime.ptrace.task import Task
+
+if TYPE_CHECKING:
+    from probelang.runtime.ptrace.space import Space
+    from probelang.runtime.ptrace.unwinder import Unwinder
 
 _MASK = (1 << 64) - 1
 
@@ -27,9 +32,12 @@ class Texts:
 
 class HitContext:
     """`registers`: None where there are none, in process.begin of a process that lives already. `at`: the address of the
-    site. `sampled`: the hit is a tick of timer.profile, which may meet a system call."""
+    site. `sampled`: the hit is a tick of timer.profile, which may meet a system call.
+    `space`, `unwinder`: for stacks."""
 
-    __slots__ = ("_at", "_machine", "_memory", "_registers", "_sampled", "_syscall", "_task", "_texts")
+    __slots__ = (
+        "_at", "_machine", "_memory", "_registers", "_sampled", "_space", "_syscall", "_task", "_texts", "_unwinder",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -42,6 +50,8 @@ class HitContext:
         syscall: bool = False,
         sampled: bool = False,
     ) -> None:
+        space: Space | None = None,
+        unwinder: Unwinder | None = None,
         self._texts = texts
         self._task = task
         self._memory = memory
@@ -51,6 +61,8 @@ class HitContext:
         self._syscall = syscall
         self._sampled = sampled
 
+        self._space = space
+        self._unwinder = unwinder
     def pid(self) -> int:
         return self._task.pid
 
@@ -136,25 +148,13 @@ class HitContext:
         return _signed(self._saved().syscall_number())
 
     def stack(self, depth: int) -> list[int]:
-        registers = self._registers
-        if registers is None or depth <= 0:
-            return []
-        found = [self.instruction()]
-        frame, stack = registers.frame_pointer, registers.sp
-        try:
-            if self._at and not self._texts.is_return and not self._syscall:
-                found.append(self._machine.return_address(registers, self._memory))
-            while len(found) < depth and frame >= stack:
-                caller, address = self._memory.word(frame), self._memory.word(frame + 8)
-                if not address:
-                    break
-                found.append(address)
-                if caller <= frame:
-                    break  # what called this keeps no frame pointers
-                frame = caller
-        except MemoryFault:
-            pass
-        return found[:depth]
+        return self.walk(depth)[0]
+
+    def walk(self, depth: int) -> tuple[list[int], bool]:
+        registers, unwinder, space = self._registers, self._unwinder, self._space
+        if registers is None or unwinder is None or space is None or depth <= 0:
+            return [], False
+        return unwinder.walk(self._task.pid, space, self._memory, registers, self.instruction(), depth)
 
     def mapped_code(self, path: bytes, offset: int) -> int:
         found = code_start(self._task.pid, os.fsdecode(path), offset)

@@ -1,6 +1,6 @@
 """The script's probes as a tracer needs them: handlers by event, and sites by file.
 
-    probes = compile_probes(manifest, half)
+    probes = compile_probes(manifest, half, unwinder)
     probes.sites_in(process, mappings)         ->  {0x55d0c1a01136: (EntrySite(...),), ...}
     probes.begin[0].run_for(process, ...)
 
@@ -21,6 +21,7 @@ from probelang.runtime.mappings import Mapping
 from probelang.runtime.ptrace.context import HitContext, Texts
 from probelang.runtime.ptrace.machine import Machine, Registers
 from probelang.runtime.ptrace.sites import CallSite, EntrySite, Probe, Site
+from probelang.runtime.ptrace.unwinder import Unwinder
 from probelang.runtime.timers import TICK_HZ
 from probelang.runtime.userhalf import UserHalf
 
@@ -48,9 +49,11 @@ class EventProbe:
         sampled: bool = False,
     ) -> None:
         if self.probe.is_for(thread.process):
+            process = thread.process
             context = HitContext(
-                self.texts, thread.task, thread.process.memory, machine, registers, 0, syscall, sampled
-            )
+                self.texts, thread.task, process.memory, machine, registers, 0, syscall, sampled,
+                space=process.space, unwinder=self.probe.unwinder,
+            )  # fmt: skip
             self.probe.run(context)
 
 
@@ -175,14 +178,14 @@ def file_id(path: str) -> FileId | None:
     return status.st_dev, status.st_ino
 
 
-def compile_probes(manifest: Manifest, half: UserHalf) -> Probes:
+def compile_probes(manifest: Manifest, half: UserHalf, unwinder: Unwinder) -> Probes:
     """Handlers are compiled when they are first hit: a script may name thousands of places and hit three."""
     probes = Probes()
     for number, spec in enumerate(manifest.probes):
         name = os.fsencode(spec.name)
         match spec.point:
             case FunctionPoint(binary=binary, sites=sites, is_return=is_return, pid=pid, executable=path):
-                probe = _probe(half, number, pid, path)
+                probe = _probe(half, number, pid, path, unwinder)
                 file = file_id(binary.path)
                 if file is None:
                     continue
@@ -201,24 +204,26 @@ def compile_probes(manifest: Manifest, half: UserHalf) -> Probes:
                     "thread.begin": probes.thread_begin,
                     "thread.end": probes.thread_end,
                 }[event]
-                found.append(EventProbe(_probe(half, number, pid, path), texts))
+                found.append(EventProbe(_probe(half, number, pid, path, unwinder), texts))
             case SyscallPoint(is_return=is_return, executable=path, pid=pid, point=point):
                 texts = Texts(os.fsencode(point), b"", name, is_return)
                 found = probes.syscall_return if is_return else probes.syscall
-                found.append(EventProbe(_probe(half, number, pid, path), texts))
+                found.append(EventProbe(_probe(half, number, pid, path, unwinder), texts))
             case ProfilePoint(frequency_hz=hertz):
                 texts = Texts(name, b"", name, False)
                 period_ns = 1_000_000_000 // (hertz or TICK_HZ)
-                probes.profile.append((period_ns, EventProbe(_probe(half, number, None, None), texts)))
+                probes.profile.append(
+                    (period_ns, EventProbe(_probe(half, number, None, None, unwinder), texts))
+                )
             case _:
                 pass
     return probes
 
 
-def _probe(half: UserHalf, number: int, pid: int | None, executable: str | None) -> Probe:
+def _probe(half: UserHalf, number: int, pid: int | None, executable: str | None, unwinder: Unwinder) -> Probe:
     # a program that is not there cannot be run either
     file = (file_id(executable) or (0, 0)) if executable is not None else None
-    probe = Probe(_unused, pid, file)
+    probe = Probe(_unused, pid, file, unwinder)
     probe.run = _compile_at_first(half, number, probe)
     return probe
 

@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     from probelang.runtime.evaluate.context import Context
     from probelang.runtime.ptrace.tracee import Process, Thread
     from probelang.runtime.ptrace.tracer import Tracer
+    from probelang.runtime.ptrace.unwinder import Unwinder
 
 _IDLE_HITS = 8  # of a return place where nobody is waited for, until its breakpoint goes
 
 
 @dataclass(slots=True, eq=False)
 class Probe:
-    """A probe's handler and which processes it is for. `executable`: (device, inode), None: any."""
+    """A probe's handler and which processes it is for. `executable`: (device, inode), None: any. `unwinder`: for the stacks that it asks
+    for."""
 
     run: Callable[[Context], None]
     pid: int | None
     executable: tuple[int, int] | None
+    unwinder: Unwinder | None = None
 
     def is_for(self, process: Process) -> bool:
         return (self.pid is None or self.pid == process.pid) and (
@@ -44,9 +47,11 @@ class EntrySite:
     def hit(self, tracer: Tracer, thread: Thread, address: int) -> None:
         process = thread.process
         if self.probe.is_for(process):
-            self.probe.run(
-                HitContext(self.texts, thread.task, process.memory, tracer.machine, tracer.registers, address)
-            )
+            context = HitContext(
+                self.texts, thread.task, process.memory, tracer.machine, tracer.registers, address,
+                space=process.space, unwinder=self.probe.unwinder,
+            )  # fmt: skip
+            self.probe.run(context)
 
 
 @dataclass(slots=True, eq=False)

@@ -41,8 +41,10 @@ from probelang.runtime.evaluate.context import MemoryFault
 
 ReadWord: TypeAlias = Callable[[int], int]
 """8 bytes of memory, unsigned. Raises MemoryFault."""
-Locate: TypeAlias = "Callable[[int], tuple[int, int, UnwindTable] | None]"
-"""Number of the file that an address lies in, offset in it, its rows; None where that is no file's."""
+Place: TypeAlias = tuple[int, int, UnwindTable]
+"""Number of a file, offset in it, its rows."""
+Locate: TypeAlias = "Callable[[int], Place | None]"
+"""Where an address lies; None where that is in no file."""
 
 _PLT_ENTRY, _PLT_PUSHED = 16, 11
 
@@ -114,16 +116,14 @@ def _true_address(trampoline: Trampoline, place: int) -> int:
     return trampoline.replaced[place]
 
 
-def _named(pc: int, place: tuple[int, int, UnwindTable] | None, exact: bool) -> int:
+def _named(pc: int, place: Place | None, exact: bool) -> int:
     if place is None:
         return pc
     number, offset, _ = place
     return number << FILE_SHIFT | (offset if exact else offset + 1)
 
 
-def _caller(
-    frame: Start, exact: bool, place: tuple[int, int, UnwindTable] | None, read_word: ReadWord
-) -> tuple[Start, bool]:
+def _caller(frame: Start, exact: bool, place: Place | None, read_word: ReadWord) -> tuple[Start, bool]:
     """The caller's frame, and whether its pc is that of an instruction that goes on, not of one behind a call."""
     if place is None or not place[2].rows:
         return _by_frame_pointer(frame, read_word), False

@@ -21,9 +21,8 @@ def _symbols(run: Run) -> Symbols:
 
 
 def _current_stack(run: Run) -> bytes:
-    """One frame more than is kept tells whether there are more."""
-    addresses = run.context.stack(MOST_FRAMES + 1)
-    return _symbols(run).stack(addresses[:MOST_FRAMES], run.context.pid(), len(addresses) > MOST_FRAMES)
+    addresses, is_cut = run.context.walk(MOST_FRAMES)
+    return _symbols(run).stack(addresses, run.context.pid(), is_cut)
 
 
 def ustack(run: Run, number: int) -> int:
