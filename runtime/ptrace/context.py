@@ -21,13 +21,14 @@ _MASK = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What pp(), ppfunc() and pn() say. `place`: the number of the site in its probe."""
+    """What pp(), ppfunc() and pn() say. `place`: the number of the site in its probe. `site`: its file, and where it lies there."""
 
     point: bytes
     function: bytes
     probe: bytes
     is_return: bool
     place: int = 0
+    site: tuple[str, int] | None = None
 
 
 class HitContext:
@@ -49,9 +50,9 @@ class HitContext:
         at: int = 0,
         syscall: bool = False,
         sampled: bool = False,
-    ) -> None:
         space: Space | None = None,
         unwinder: Unwinder | None = None,
+    ) -> None:
         self._texts = texts
         self._task = task
         self._memory = memory
@@ -60,9 +61,9 @@ class HitContext:
         self._at = at
         self._syscall = syscall
         self._sampled = sampled
-
         self._space = space
         self._unwinder = unwinder
+
     def pid(self) -> int:
         return self._task.pid
 
@@ -119,6 +120,9 @@ class HitContext:
 
     def place_number(self) -> int:
         return self._texts.place
+
+    def site(self) -> tuple[str, int] | None:
+        return self._texts.site
 
     def instruction(self) -> int:
         return self._at or (self._registers.pc if self._registers is not None else 0)

@@ -192,7 +192,10 @@ def compile_probes(manifest: Manifest, half: UserHalf, unwinder: Unwinder) -> Pr
                 places = probes.places.setdefault(file, Places())
                 by_offset = places.returns if is_return else places.entries
                 for place, site in enumerate(sites):
-                    texts = Texts(os.fsencode(site.point), os.fsencode(site.function), name, is_return, place)
+                    where = binary.path, site.offset
+                    texts = Texts(
+                        os.fsencode(site.point), os.fsencode(site.function), name, is_return, place, where
+                    )
                     by_offset.setdefault(site.offset, []).append(EntrySite(probe, texts))
                     if site.semaphore:
                         places.semaphores.setdefault(site.semaphore, []).append(probe)
