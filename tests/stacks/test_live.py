@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from probelang.options import Backend
 from tests.conftest import Compile, Result, Run
 
 Requires = Callable[..., None]
@@ -168,14 +169,13 @@ def test_a_program_on_an_overlay_has_names_and_rows(
 
 
 def test_compiled_code_has_the_names_that_its_process_tells_while_it_lives(
-    compile_c: Compile, probelang: Run, requires: Requires
+    compile_c: Compile, probelang: Run, backend: Backend
 ) -> None:
-    requires(*NEEDED)
     program = compile_c(JIT, "-O2", name="jit")
     script = (
         f'global s, c probe process("{program}").function("callback") {{ s[ubacktrace()]++ c[caller()]++ }}'
     )
-    result = probelang("run", "-e", script, "-c", str(program))
+    result = probelang("run", "--backend", backend, "-e", script, "-c", str(program))
     assert counts(result, "c") == {"compiled one": 20, "compiled two": 10}
     stacks = counts(result, "s")
     assert matching(stacks, r"callback<-compiled one<-main<-.*_start") == 20

@@ -18,7 +18,7 @@ from probelang.runtime.output.report import final_variables, variable_text
 from probelang.runtime.stacks.codefiles import CodeFiles
 from probelang.runtime.stacks.namedstore import NamedStore
 from probelang.runtime.stacks.texts import StackTexts
-from tests.conftest import Run, only
+from tests.conftest import Run
 
 Compile = Callable[..., Path]
 
@@ -253,7 +253,6 @@ def test_other_names_of_what_shows_stacks(chain: Path, backend: Backend, probela
     assert rest[-3:] == ["1", "work work+0x0 [chain] chain chain.c:4 4", "1"]
 
 
-@only("kernel", "the other one follows frame pointers")
 def test_reports_show_names(chain: Path, backend: Backend, probelang: Run) -> None:
     script = f'global a, b probe process("{chain}").function("work") {{ a[callers(2)]++ b[usymname(ustack(1))]++ }}'
     result = probelang("run", "--backend", backend, "-e", script, "-c", str(chain))
