@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from probelang.llvm.builder import Bit, Pointer, Value
 from probelang.llvm.emitter import Emitter
-from probelang.llvm.helper_ids import FIND_VMA, TASK_BTF
+from probelang.llvm.helper_ids import FIND_VMA, TASK, TASK_BTF
 from probelang.llvm.unwind import tree
 from probelang.llvm.unwind.frameless import define
 from probelang.llvm.unwind.typed import follow, member
@@ -156,7 +156,7 @@ def _by_tree(e: Emitter, address: Value, area: Area) -> None:
         only_if(e.compare("eq", word(found, f"vm_area_struct.{name}"), e.get(cell)))
     start, end, page, file, flags, memory = (e.get(cell) for cell in seen)
     only_if(e.compare("ult", e.sub(address, start), e.sub(end, start)))
-    only_if(e.compare("eq", memory, word(e.task(), "task_struct.mm")))
+    only_if(e.compare("eq", memory, word(e.helper(TASK), "task_struct.mm")))
     e.set(area.state, NONE)
     only_if(e.truth(e.bits_and(flags, VM_EXEC)))
     e.set(area.start, start)
@@ -173,7 +173,7 @@ def _name_vdso(e: Emitter, area: Area) -> None:
     """The vdso is no file; where it lies stands in `mm->context` (arch/x86/include/asm/mmu.h)."""
     nameless = e.both(e.compare("eq", e.get(area.state), FOUND), e.compare("eq", e.get(area.inode), 0))
     with e.when(nameless):
-        memory = e.kernel_word(e.add(e.task(), e.constant("btf:task_struct.mm")))
+        memory = e.kernel_word(e.add(e.helper(TASK), e.constant("btf:task_struct.mm")))
         vdso = e.kernel_word(e.add(memory, e.constant("btf:mm_struct.context.vdso")))
         with e.when(e.compare("eq", vdso, e.get(area.start))):
             e.set(area.inode, VDSO)
