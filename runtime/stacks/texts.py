@@ -4,8 +4,7 @@
     texts.show(b"\\x1bS9f03c1a77b2e4d10")                    ->  b"work<-outer<-main<-__libc_start_call_main<-..."
     texts.spell(b"\\x1bS9f03c1a77b2e4d10")                   ->  b"0x1000000001149 0x1000000001180 ..."     for functions on strings
 
-A stack that goes on where it could not be followed ends in `<-...`. What looks like a token and is none, as a program's own bytes may, is
-left as it is.
+A stack that goes on where it could not be followed ends in `<-...`; one that was not kept, because there were too many, is `[lost stack]`.
 """
 
 from __future__ import annotations
@@ -27,11 +26,13 @@ if TYPE_CHECKING:
     from probelang.dwarf.unwind import UnwindTable
     from probelang.runtime.stacks.walk import Locate
 
-ARROW, CUT = b"<-", b"..."
+ARROW, CUT, LOST = b"<-", b"...", b"[lost stack]"
 Style = Literal["full", "lines", "names"]
 _MASK = (1 << 64) - 1
 _MARK = bytes([TOKEN])
 _TOKENS = re.compile(rb"\x1b(?:S([0-9a-f]{16})|[FD]([0-9a-f]{16})([0-9a-f]{8}))")
+_TORN = re.compile(rb"\x1b[SFD][0-9a-f]{0,24}\.\.\.\Z")
+"""The end of a string that was too long: what is left of a token in it."""
 _NAMES = re.compile(rb"\x1b[FD]([0-9a-f]{16})([0-9a-f]{8})")
 
 
@@ -56,7 +57,9 @@ class StackTexts:
 
     def show(self, text: bytes) -> bytes:
         """As people read it."""
-        return _TOKENS.sub(self._show_match, text) if _MARK in text else text
+        if _MARK not in text:
+            return text
+        return _TORN.sub(CUT, _TOKENS.sub(self._show_match, text))
 
     def expand(self, text: bytes) -> bytes:
         return self.show(text)
@@ -92,7 +95,7 @@ class StackTexts:
     def _stack_text(self, token: bytes) -> bytes:
         stack = self.stack(token)
         if stack is None:
-            return token
+            return LOST
         names = [_bytes(frame.name) for place in self._locations(stack) for frame in place.frames]
         return ARROW.join([*names, CUT] if stack.is_cut else names)
 

@@ -108,8 +108,13 @@ def test_what_is_no_token_is_left_as_it_is(text: bytes, texts: StackTexts) -> No
     assert texts.show(text) == texts.spell(text) == text
 
 
-def test_a_stack_that_nobody_kept_is_left_as_it_is(texts: StackTexts) -> None:
-    assert texts.show(b"\x1bS0123456789abcdef") == b"\x1bS0123456789abcdef"
+def test_a_stack_that_was_not_kept_says_so(texts: StackTexts) -> None:
+    assert texts.show(b"at \x1bS0123456789abcdef") == b"at [lost stack]"
+
+
+def test_a_string_that_was_cut_inside_a_token_ends_before_it(texts: StackTexts, chain: Path) -> None:
+    left = name_token(frame(chain, "left"))
+    assert texts.show(left + b" " + left[:9] + b"...") == b"left ..."
 
 
 def test_lines_have_the_calls_that_were_inlined(texts: StackTexts, chain: Path) -> None:
