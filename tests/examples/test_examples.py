@@ -3,6 +3,7 @@ counted."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import pwd
 import re
@@ -20,7 +21,7 @@ from examples.demo import copy_interpreter
 from probelang.dwarf.binary import open_binary
 from probelang.dwarf.files import open_debug
 from probelang.options import Backend
-from tests.conftest import MISSING, Compile, Result, Run
+from tests.conftest import MISSING, Compile, Result, Run, only
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent.parent / "examples"
@@ -210,6 +211,22 @@ def test_profile(example: Example) -> None:
     assert any(name.startswith("python") for name in names)
 
 
+SPIN = """
+def spin(n):
+    return sum(i * i for i in range(n))
+
+for _ in range(150):
+    spin(10**5)
+"""
+
+
+def test_profile_stacks(example: Example, python: Python, tmp_path: Path) -> None:
+    script = tmp_path / "spin.py"
+    script.write_text(SPIN)
+    found = example("profile_stacks.probe", command=python.runs(script))
+    assert "_PyEval_EvalFrameDefault" in found.output and "Py_RunMain" in found.output
+
+
 def test_call_graph(example: Example, shop: Path) -> None:
     found = example("call_graph.probe", shop, "step_read", command=shop)
     entries, returns = found.rows(r"(->) step_read$"), found.rows(r"(<-) step_read$")
@@ -218,8 +235,29 @@ def test_call_graph(example: Example, shop: Path) -> None:
 
 def test_callers(example: Example, shop: Path) -> None:
     found = example("callers.probe", shop, "step_write", command=shop)
-    ((calls, _),) = found.rows(r"^ *(\d+) from (\w+)$")
-    assert int(calls) == found.counts["requests"] - found.counts["failures"]
+    calls = str(found.counts["requests"] - found.counts["failures"])
+    assert found.rows(r"^ *(\d+) from (\w+)$") == [(calls, "request")]
+    ((times, path),) = found.rows(r"^ *(\d+) (request<-main<-.*)$")
+    assert times == calls and path.count("<-") <= 3
+
+
+@pytest.fixture(scope="session")
+def paths(compile_c: Compile) -> Path:
+    return compile_c(HERE / "paths.c", "-O2", "-fomit-frame-pointer", name="paths")
+
+
+def test_latency_by_caller(example: Example, paths: Path) -> None:
+    found = example("latency_by_caller.probe", paths, "query", command=paths)
+    rows = {
+        name: (int(calls), int(total), int(longest))
+        for calls, name, total, longest in found.rows(
+            r"^ *(\d+) calls from (\w+): (\d+) us in all, average \d+ us, longest (\d+) us$"
+        )
+    }
+    fast = found.counts["queries"] - found.counts["slow"]
+    assert {name: row[0] for name, row in rows.items()} == {"serve": fast, "backup": found.counts["backups"]}
+    calls, total, longest = rows["backup"]
+    assert total >= calls * 10_000 and longest >= 10_000
 
 
 def test_lock_contention(example: Example, shop: Path) -> None:
@@ -286,6 +324,47 @@ def test_python_allocations(example: Example, python: Python) -> None:
     assert sum(buckets.values()) == int(count)
     assert buckets[128] >= 1000
     assert len(found.rows(r"^ *(\d+) times")) > 3
+
+
+def test_python_big_allocations(example: Example, python: Python) -> None:
+    code = "a = [bytes(2_000_000) for _ in range(7)]; b = [bytes(200) for _ in range(900)]; c = bytearray(3_000_000)"
+    found = example("python_big_allocations.probe", python.symbols, command=python.command(code))
+    rows = found.rows(r"^(\d+) times, (\d+) bytes in all, from$")
+    assert sum(int(n) for n, _ in rows) == 8
+    header = found.rows(r"^7 times, (\d+) bytes in all, from\n((?:.+\n)+)")
+    ((size, stack),) = header
+    assert 14_000_000 < int(size) < 14_001_000
+    first, *further = stack.splitlines()
+    assert "PyObject_Calloc" in first
+    assert any("bytes_new" in line or "_PyBytes_FromSize" in line for line in further)
+    assert any("Py_BytesMain" in line or "Py_RunMain" in line for line in further)
+
+
+READING = """
+import json
+outside = [bytes(5000) for _ in range(700)]
+text = json.dumps(["x%0300d" % i for i in range(400)])
+found = json.loads(text)
+print(len(found))
+"""
+
+
+@only("kernel", "CPython allocates thirty thousand times only to start, and each time the stack is unwound")
+def test_json_allocations(example: Example, python: Python, tmp_path: Path) -> None:
+    module = importlib.import_module("_json").__file__
+    if module is None or b"scan_once_unicode" not in Path(module).read_bytes():
+        pytest.skip("no module _json with symbols")
+    copy = Path(shutil.copy(module, tmp_path))
+    script = tmp_path / "reading.py"
+    script.write_text(READING)
+    # the folder of the script comes first where modules are searched
+    found = example("json_allocations.probe", python.symbols, copy, command=python.runs(script))
+    ((reading, every),) = found.rows(r"^(\d+) of (\d+) allocations, .* while JSON was read$")
+    buckets = {int(low): int(n) for low, n in found.rows(r"^ *(\d+) \|@* *(\d+)$")}
+    assert int(every) > int(reading) == sum(buckets.values()) >= 400
+    assert buckets[256] >= 400
+    assert not any(n for low, n in buckets.items() if low >= 4096), "what was not read is not counted"
+    assert sum(int(n) for (n,) in found.rows(r"^ *(\d+) times")) <= int(reading)
 
 
 SHOP = """
@@ -402,6 +481,30 @@ def test_postgres_marks(probelang: Run, cluster: Cluster, backend: Backend, tmp_
         assert sum(phases) <= total and phases[0] > 0
     sleep = rows[-1]
     assert int(sleep[0]) >= int(sleep[4]) >= 50_000
+
+
+OF_ITSELF = """
+global inside, counted
+probe process(@1).function("CreateCheckPoint") { inside[tid()] = 1 }
+probe process(@1).function("CreateCheckPoint").return { delete inside[tid()] }
+probe process(@1).function("LWLockAcquire") { if (tid() in inside) counted++ }
+probe end { printf("counted=%d\\n", counted) }
+"""
+
+
+def test_checkpoint_locks(probelang: Run, cluster: Cluster, backend: Backend, tmp_path: Path) -> None:
+    """Beside a second count in the same script, the way in which it is done where there is no `within`."""
+    output, script = tmp_path / "output", tmp_path / "both.probe"
+    script.write_text((EXAMPLES / "checkpoint_locks.probe").read_text() + OF_ITSELF)
+    words = ("--backend", backend, "-c", cluster.command, "-o", str(output))
+    result = probelang(*words, str(script), str(cluster.server))
+    assert result.status == 0, result.stderr
+    rows = re.findall(
+        r"^ *(\d+) times a lock of tranche +\d+ in (\S+): (\d+) us", output.read_text(), re.MULTILINE
+    )
+    (counted,) = re.findall(r"^counted=(\d+)$", output.read_text(), re.MULTILINE)
+    assert sum(int(n) for n, _, _ in rows) == int(counted) > 0, output.read_text() + result.stderr
+    assert "CreateCheckPoint" in {name for _, name, _ in rows}
 
 
 @pytest.fixture
