@@ -61,16 +61,20 @@ SNIPPETS = [
 
 
 LANGUAGE = ROOT / "docs/language.md"
-FLAGS = {"language.md": ("-O1",), "variables.md": ("-O2", "-g")}
+FLAGS = {"language.md": ("-O1",), "variables.md": ("-O2", "-g"), "callers.md": ("-O2", "-g")}
+SAME_PROGRAM = {"stacks.md": "callers.md"}
 
 
 @pytest.fixture(scope="session")
 def programs(compile_c: Compile) -> dict[Path, Path]:
     """The program of each page."""
-    return {
+    found = {
         page: compile_c(source, *FLAGS[page.name], name=f"prog_{page.stem}")
-        for page in (LANGUAGE, ROOT / "docs/variables.md")
+        for page in (ROOT / "docs" / name for name in FLAGS)
         for source in [next(m[3] for m in FENCE.finditer(page.read_text()) if m[1] == "c")]
+    }
+    return found | {
+        ROOT / "docs" / page: found[ROOT / "docs" / other] for page, other in SAME_PROGRAM.items()
     }
 
 
