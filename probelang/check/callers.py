@@ -182,13 +182,17 @@ def hidden_probes(low: Lowering) -> Iterator[typed.Probe]:
     """For `within`: probes without code on the returns of the functions that are asked about, so that the kernel keeps a note of each call."""
     for number, users in low.hooked.items():
         code_set = low.code_sets[number]
-        build_ids = {file.path: file.build_id for file in code_set.files}
+        files = {file.path: file for file in code_set.files}
         # who asks in one process only has the others left alone
         pids = [None] if None in users else list(users)
         for hook in code_set.hooks:
-            sites = tuple(Site(offset, 0, "", f"within {code_set.text}") for offset in hook.offsets)
+            file = files[hook.path]
+            skip = file.address_of_code - file.offset_of_code
+            sites = tuple(
+                Site(offset, offset + skip, "", f"within {code_set.text}") for offset in hook.offsets
+            )
             for pid in pids:
                 span = users[pid] if pid in users else next(iter(users.values()))
                 handler = code.Handler((), None, None, code.Block(()), low.at(span))
-                point = FunctionPoint(BinaryFile(hook.path, build_ids.get(hook.path, "")), sites, True, pid)
+                point = FunctionPoint(BinaryFile(file.path, file.build_id), sites, True, pid)
                 yield typed.Probe(f"within {code_set.text}", point, handler, span)

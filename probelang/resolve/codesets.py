@@ -9,19 +9,18 @@ Files are found as in probe points; what is no code of one file is passed over w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from probelang import syntax
-from probelang.artifact.codesets import CodeFile, CodeSet, Hook
+from probelang.artifact.codesets import CodeFile, CodeSet
 from probelang.diag import CompileError, CompileWarning, Diagnostic, respan
 from probelang.diag.deferred import Deferred, names, target
 from probelang.dwarf.binary import Binary
 from probelang.dwarf.declarations import declared_at
 from probelang.dwarf.entry import Entry
 from probelang.dwarf.files import Files
-from probelang.dwarf.functions import Function, is_pattern
+from probelang.dwarf.functions import is_pattern
 from probelang.dwarf.image import BinaryError
 from probelang.dwarf.inlining import Copy, call_place, copies_of
 from probelang.dwarf.instances import Instance, entry_address, find_instances
@@ -30,21 +29,18 @@ from probelang.options import Options
 from probelang.resolve.candidates import FileTarget
 from probelang.resolve.extents import Code, functions_of, joined, lines_of, overlap
 from probelang.resolve.families import point_text
-from probelang.resolve.paths import Host, libraries_of, needed_libraries
+from probelang.resolve.hooks import hooks_of
+from probelang.resolve.paths import Host, libraries_of
 from probelang.resolve.patterns import Place, parse_place
 from probelang.resolve.points import Env, processes_of
 from probelang.resolve.sources import instances_at
 from probelang.resolved import Surroundings
-from probelang.sites import judge, judge_return, switches_stacks
 from probelang.source import Span
 
 if TYPE_CHECKING:
     from probelang.diag import callers as mistakes
 else:
     mistakes = Deferred("probelang.diag.callers")
-
-MOST_HOOKS = 256
-"""Functions whose returns are hooked for one `within`: each call of each of them costs something. Of more the stacks are unwound."""
 
 _KEEPERS = ("function", "statement")
 
@@ -131,7 +127,7 @@ class CodeSets:
         files = tuple(_code_file(file.binary, code) for file, code in found)
         if test.subject == "caller":
             return CodeSet(point_text(test.code), files)
-        hooks, unhooked = self._hooks(found, around)
+        hooks, unhooked = hooks_of(found, around, self.env)
         return CodeSet(point_text(test.code), files, hooks, unhooked)
 
     def _in_file(self, test: syntax.CodeTest, path: str) -> tuple[FileTarget, Code | None]:
@@ -207,37 +203,6 @@ class CodeSets:
             self._instances[key] = frozenset(i.entry.key for i in make())
         return self._instances[key]
 
-    # -------------------------------------------------------------------------------------------- hooked returns
-
-    def _switches_stacks(self, binaries: list[Binary], around: Surroundings) -> bool:
-        """Whether one of the files does, or a program with its libraries that is known to run them."""
-        programs = {b.path for b in binaries if b.kind != "library"}
-        programs |= {around.program} if around.program is not None else set()
-        host = self.env.host
-        loaded = {path for program in programs for path in (program, *needed_libraries(program, host))}
-        for path in sorted(loaded - {b.path for b in binaries}):
-            with suppress(BinaryError):  # it is none that is asked about
-                binaries = [*binaries, host.open(path)]
-        return any(map(switches_stacks, binaries))
-
-    def _hooks(
-        self, found: list[tuple[FileTarget, Code | None]], around: Surroundings
-    ) -> tuple[tuple[Hook, ...], bool]:
-        """The functions whose returns can be hooked, and whether that is not all of the code."""
-        binaries = [file.binary for file, _ in found]
-        if self.env.options.backend == "ptrace" or self._switches_stacks(binaries, around):
-            return (), True
-        hooks: list[Hook] = []
-        unhooked = False
-        for file, code in found:
-            offsets = () if code is None or file.binary.throws else _hookable(file.binary, code.functions)
-            unhooked = unhooked or code is None or code.has_copies or len(offsets) < len(code.functions)
-            if offsets:
-                hooks.append(Hook(file.binary.path, offsets))
-        if sum(len(hook.offsets) for hook in hooks) > MOST_HOOKS:
-            return (), True
-        return tuple(hooks), unhooked
-
 
 def open_code_sets(options: Options, files: Files) -> CodeSets:
     """For one compilation, which has opened `files`."""
@@ -263,17 +228,6 @@ def _comes_from(
         is_there = not place.lines.ranges or line in place.lines
         return is_there and any(entry.key in keys for entry in chain)
     return any(e.key in keys and declared_at(e)[1] + place.lines.behind == line for e in chain)
-
-
-def _hookable(binary: Binary, functions: Iterable[Function]) -> tuple[int, ...]:
-    """File offsets of entries at which a return can be hooked. Source: see `probelang.sites.judge`."""
-    return tuple(
-        sorted(
-            f.offset
-            for f in functions
-            if not f.indirect and judge(binary, f.address) is None and judge_return(binary, f) is None
-        )
-    )
 
 
 def _code_file(binary: Binary, code: Code | None) -> CodeFile:

@@ -110,6 +110,12 @@ def test_within_a_function_its_frame_tells() -> None:
     assert re.search(r'"%d\\n", user_return_address\(\(u_register\("rsp"\) \+ \d+\)\)', found)
 
 
+def test_behind_the_prologue_that_stores_parameters_too(folder: Path) -> None:
+    subprocess.run(["gcc", "-O0", "-g", FOLDER / "program.c", "-o", "slow"], check=True, cwd=folder)
+    found = code_of('probe P.function("leaf") { if (caller is function("outer")) println($n) }', "slow")
+    assert 'code_in((user_return_address((u_register("rbp") + 8)) + -1), 0)' in found
+
+
 def test_without_a_description_of_the_frame_the_stack_tells(folder: Path) -> None:
     lines = subprocess.run(
         ["objdump", "-d", "stripped"], capture_output=True, text=True, check=True, cwd=folder

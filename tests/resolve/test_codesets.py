@@ -15,7 +15,7 @@ from probelang.diag import CompileError, Diagnostic
 from probelang.dwarf.files import Files
 from probelang.options import Options
 from probelang.parse import parse
-from probelang.resolve import codesets
+from probelang.resolve import hooks
 from probelang.resolve.codesets import CodeSets, open_code_sets
 from probelang.resolved import Surroundings
 from probelang.source import SourceFile
@@ -331,7 +331,7 @@ def test_nor_in_their_libraries(compile_c: Compile, tmp_path: Path) -> None:
 
 
 def test_very_many_functions_are_not_hooked(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codesets, "MOST_HOOKS", 1)
+    monkeypatch.setattr(hooks, "MOST_HOOKS", 1)
     found = find('within function("[om]*")', plain)
     assert found.hooks == () and found.unhooked
 
