@@ -28,6 +28,8 @@ class NamedStore:
         self._keyed = frozenset(i for i, v in enumerate(variables) if v.key and Type.STRING in v.key)
         self._groups: dict[int, dict[Key, list[Key]]] = {}
         """By variable: key as it is shown -> keys in the map, as of the last look in this handler."""
+        self._seen: dict[tuple[int, Key], Key] = {}
+        """A key that was in the map once: an element that is deleted and set again gets that, as a name may be longer than keys are."""
 
     def _value(self, value: Value) -> Value:
         return self._name(value) if isinstance(value, bytes) else value
@@ -38,9 +40,14 @@ class NamedStore:
     def _look(self, variable: int) -> dict[Key, list[Key]]:
         groups: dict[Key, list[Key]] = {}
         for key in self._inner.keys(variable):
-            groups.setdefault(self._shown(key), []).append(key)
+            self._add(groups, variable, self._shown(key), key)
         self._groups[variable] = groups
         return groups
+
+    def _add(self, groups: dict[Key, list[Key]], variable: int, shown: Key, key: Key) -> None:
+        groups.setdefault(shown, []).append(key)
+        if shown != key:
+            self._seen.setdefault((variable, shown), key)
 
     def _held(self, variable: int, key: Key) -> list[Key]:
         """The keys in the map that are shown as this one; itself where there is none."""
@@ -49,7 +56,7 @@ class NamedStore:
         groups = self._groups.get(variable)
         if groups is None:
             groups = self._look(variable)
-        return groups.get(key) or [key]
+        return groups.get(key) or [self._seen.get((variable, key), key)]
 
     # ------------------------------------------------------------------------------------------- scalars
 
@@ -121,7 +128,7 @@ class NamedStore:
         merged: dict[Key, Value | Stat] = {}
         for key, value in self._inner.items(variable):
             shown = self._shown(key)
-            groups.setdefault(shown, []).append(key)
+            self._add(groups, variable, shown, key)
             named = value if isinstance(value, Stat) else self._value(value)
             merged[shown] = merge_values(merged[shown], named) if shown in merged else named
         if variable in self._keyed:
@@ -134,8 +141,8 @@ class NamedStore:
             return
         held = self._held(variable, key)
         self._inner.accumulate(variable, held[0], value)
-        if held == [key]:
-            self._note(variable, key, key)
+        if len(held) == 1:
+            self._note(variable, key, held[0])
 
     def stat(self, variable: int, key: Key | None) -> Stat | None:
         if key is None:

@@ -164,6 +164,17 @@ def test_places_of_one_function_are_one_key(texts: StackTexts, chain: Path) -> N
     assert named.element(0, (b"left",)) is None
 
 
+def test_an_element_that_is_set_again_keeps_its_short_key(texts: StackTexts, chain: Path) -> None:
+    """Names may be longer than the keys of a map."""
+    inner, named = stores(texts)
+    left = name_token(frame(chain, "left", 1))
+    inner.set_element(0, (left,), 3)
+    assert list(named.keys(0)) == [(b"left",)]
+    named.clear(0)
+    named.set_element(0, (b"left",), 9)
+    assert inner.items(0) == [((left,), 9)] and named.items(0) == [((b"left",), 9)]
+
+
 def test_aggregates_of_one_function_are_added_up(texts: StackTexts, chain: Path) -> None:
     inner, named = stores(texts)
     left, again = (name_token(frame(chain, "left", d)) for d in (1, 5))
