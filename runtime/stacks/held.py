@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import stat
 from dataclasses import dataclass
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -67,8 +68,10 @@ def identity_of(status: os.stat_result) -> tuple[int, int, int, int]:
 
 
 def hold(path: str, shown: str = "") -> Held | None:
-    """None where it cannot be opened and mapped."""
+    """None of what is no regular file (to open a device may do something), and where it cannot be opened and mapped."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):
         return None

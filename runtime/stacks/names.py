@@ -10,6 +10,7 @@ shown, in the files themselves, which are held as long as the session lives. Eve
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
@@ -26,6 +27,8 @@ from probelang.runtime.stacks.codefiles import CodeFile, CodeFiles
 from probelang.runtime.stacks.perfmaps import PerfMaps
 from probelang.runtime.stacks.profile import Frame, Location
 from probelang.runtime.stacks.vdso import read_vdso
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Symbol(NamedTuple):
@@ -105,11 +108,11 @@ class FileNames:
         name = found[0].name if found is not None else ""
         if not name:
             name = sources[-1].name if sources else ""
-        name = name or f"{self._file.name}+{self.start(offset):#x}"
+        name = plain(name) or f"{self._file.name}+{self.start(offset):#x}"
         if not sources:
             return (Frame(name, module),)
-        inlined = [Frame(s.name, module, s.file, s.line, True) for s in sources[:-1]]
-        return (*inlined, Frame(name, module, sources[-1].file, sources[-1].line))
+        inlined = [Frame(plain(s.name), module, plain(s.file), s.line, True) for s in sources[:-1]]
+        return (*inlined, Frame(name, module, plain(sources[-1].file), sources[-1].line))
 
     def _sources(self, offset: int) -> tuple[SourceFrame, ...]:
         address = self.address(offset)
@@ -171,7 +174,7 @@ class Names:
         if place is not None:
             file, offset = place
             found = self.of_file(file).covering(offset)
-            name, distance = ("", 0) if found is None else (found[0].name, found[1])
+            name, distance = ("", 0) if found is None else (plain(found[0].name), found[1])
             return Symbol(_bytes(name), distance, _bytes(file.name), offset)
         made = self.perf_maps.name(pid, frame) if pid and not frame >> FILE_SHIFT else None
         return None if made is None else Symbol(*made, b"")
@@ -181,6 +184,11 @@ class Names:
         place = self.place(frame, 0)
         found = None if place is None else self.of_file(place[0]).address(place[1])
         return frame & OFFSET_MASK if found is None else found
+
+
+def plain(text: str) -> str:
+    """Names are whatever a file says, also one of somebody else: nothing in them shall tell a terminal what to do."""
+    return _CONTROL.sub("?", text)
 
 
 def _bytes(text: str) -> bytes:

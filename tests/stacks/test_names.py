@@ -255,6 +255,19 @@ def test_a_damaged_file_has_no_names(content: bytes, tmp_path: Path) -> None:
     assert names.location(1 << 48 | 0x10, 0, True).frames[0].name == "damaged+0xf"
 
 
+def test_names_hold_nothing_that_terminals_obey(compile_c: Compile) -> None:
+    source = (
+        "__attribute__((noinline)) int red_31m_name(void) { return 1; } int main() { return red_31m_name(); }"
+    )
+    program = compile_c(source, "-O1", name="evil")
+    program.write_bytes(program.read_bytes().replace(b"red_31m_name", b"red\x1b31m\nname"))
+    (address,) = [s.address for s in open_binary(str(program)).symbols() if s.name.startswith(b"red")]
+    frame = 1 << 48 | (open_binary(str(program)).image.offset_of(address) or 0)
+    names = Names(CodeFiles((str(program),)))
+    shown, symbol = names.location(frame, 0, False).frames[0].name, names.symbol(frame, 0)
+    assert shown == "red?31m?name" and symbol is not None and symbol.name == shown.encode()
+
+
 def test_the_vdso_has_names(tmp_path: Path) -> None:
     """Against readelf."""
     if not read_vdso():
