@@ -37,9 +37,11 @@ class Hook:
 @dataclass(frozen=True, slots=True)
 class CodeSet:
     """`text`: as the script has it. `hooks`: of a `within`, the functions that are known by their hooked returns; `unhooked`: whether
-    some of the set's code cannot be known so (inlined copies, functions that exceptions may leave), and stacks must be unwound."""
+    some of the set's code cannot be known so (inlined copies, functions that exceptions may leave), and stacks must be unwound. `around`:
+    where that are copies only, the functions that hold them, all of whose returns are hooked: while none of these is under way no copy is."""
 
     text: str
     files: tuple[CodeFile, ...]
     hooks: tuple[Hook, ...] = ()
     unhooked: bool = False
+    around: CodeSet | None = None

@@ -127,8 +127,12 @@ class CodeSets:
         files = tuple(_code_file(file.binary, code) for file, code in found)
         if test.subject == "caller":
             return CodeSet(point_text(test.code), files)
-        hooks, unhooked = hooks_of(found, around, self.env)
-        return CodeSet(point_text(test.code), files, hooks, unhooked)
+        found_hooks = hooks_of(found, around, self.env)
+        held: CodeSet | None = None
+        if found_hooks.around:
+            holders = tuple(_code_file(file.binary, code) for file, code in found_hooks.around)
+            held = CodeSet(f"what holds {point_text(test.code)}", holders, found_hooks.around_hooks)
+        return CodeSet(point_text(test.code), files, found_hooks.hooks, found_hooks.unhooked, held)
 
     def _in_file(self, test: syntax.CodeTest, path: str) -> tuple[FileTarget, Code | None]:
         """None: all code of the file. Raises BinaryError."""

@@ -24,9 +24,10 @@ from probelang.dwarf.files import Debug
 from probelang.dwarf.functions import Function, find_functions, is_pattern, similar_functions
 from probelang.dwarf.image import BinaryError
 from probelang.dwarf.inlining import call_place, copies_in
-from probelang.dwarf.instances import Instance, find_instances
+from probelang.dwarf.instances import Instance, entry_address, find_instances
 from probelang.dwarf.lines import line_table, matcher
 from probelang.dwarf.ranges import entry_ranges
+from probelang.dwarf.types import own_name
 from probelang.resolve.candidates import FileTarget
 from probelang.resolve.patterns import Lines, Place, parse_place
 from probelang.resolve.sources import instances_of, units_of, unknown_line
@@ -41,11 +42,12 @@ _PIECE = re.compile(rb"\.(?:part|cold)(?:\.\d+)?(?=$|\.)")
 @dataclass(frozen=True, slots=True)
 class Code:
     """`ranges`: of addresses in the image, ascending and apart. `functions`: those that are entered by calls. `has_copies`: some of the
-    code was inlined into other functions, or is of no whole function."""
+    code was inlined into other functions, or is of no whole function. `around`: where all such code was inlined, into what."""
 
     ranges: Ranges
     functions: tuple[Function, ...] = ()
     has_copies: bool = False
+    around: Code | None = None
 
 
 def functions_of(file: FileTarget, pattern: str | int) -> Code:
@@ -63,7 +65,7 @@ def functions_of(file: FileTarget, pattern: str | int) -> Code:
     described = _described(file, instances)
     known = {f.address for f in symbols}
     functions = (*symbols, *(f for f in described.functions if f.address not in known))
-    return Code(joined([*pieces, *described.ranges]), functions, described.has_copies)
+    return replace(described, ranges=joined([*pieces, *described.ranges]), functions=functions)
 
 
 def _instances(file: FileTarget, name: str, sure: bool) -> tuple[Instance, ...]:
@@ -80,15 +82,27 @@ def _instances(file: FileTarget, name: str, sure: bool) -> tuple[Instance, ...]:
 def _described(file: FileTarget, instances: Iterable[Instance]) -> Code:
     ranges: list[tuple[int, int]] = []
     functions: list[Function] = []
-    has_copies = False
+    holders: dict[tuple[int, int], Entry] = {}
     for instance in instances:
         ranges += instance.ranges
-        offset = file.binary.image.offset_of(instance.address)
-        has_copies = has_copies or instance.inlined
-        if not instance.inlined and offset is not None:
-            symbol = instance.symbol or instance.name
-            functions.append(Function(instance.name, symbol, instance.address, offset, 0, False, False))
-    return Code(joined(ranges), tuple(functions), has_copies)
+        if instance.inlined:
+            holders[instance.function.key] = instance.function
+        else:
+            functions += _entered(file.binary, instance.entry, instance.name, instance.symbol)
+    if not holders:
+        return Code(joined(ranges), tuple(functions))
+    around = [f for entry in holders.values() for f in _entered(file.binary, entry, own_name(entry))]
+    held = joined(r for entry in holders.values() for r in entry_ranges(entry))
+    is_known = len(around) == len(holders)
+    return Code(joined(ranges), tuple(functions), True, Code(held, tuple(around)) if is_known else None)
+
+
+def _entered(binary: Binary, entry: Entry, name: str, symbol: str = "") -> Iterator[Function]:
+    """The function of an entry with code, where its first instruction is in the file."""
+    address = entry_address(entry)
+    offset = None if address is None else binary.image.offset_of(address)
+    if address is not None and offset is not None:
+        yield Function(name, symbol or name, address, offset, 0, False, False)
 
 
 def _function_at(file: FileTarget, address: int) -> Code:

@@ -292,6 +292,13 @@ def test_returns_of_functions_are_hooked(plain: Path) -> None:
 def test_of_what_is_inlined_the_stack_tells(plain: Path) -> None:
     found = find('within function("small")', plain)
     assert found.unhooked and found.hooks == ()
+    assert found.around is not None
+    (hook,) = found.around.hooks
+    (file,) = found.around.files
+    holders = ("again", "outer")
+    assert hook.offsets == tuple(sorted(entry(file, plain, name) for name in holders))
+    known = chains(plain)
+    assert {a for a in known if holds(file, a)} == {a for a, c in known.items() if c[-1][0] in holders}
     both = find('within function("[so]*")', plain)
     assert both.unhooked and entry(both.files[0], plain, "outer") in both.hooks[0].offsets
 
@@ -299,7 +306,7 @@ def test_of_what_is_inlined_the_stack_tells(plain: Path) -> None:
 @pytest.mark.parametrize("code", ['process("P")', 'statement("*@*.c:1-99")', 'function("_start")'])
 def test_what_has_no_return_of_its_own_is_not_hooked(plain: Path, code: str) -> None:
     found = find(f"within {code}".replace('"P"', f'"{plain}"'), plain)
-    assert found.hooks == () and found.unhooked
+    assert found.hooks == () and found.unhooked and found.around is None
 
 
 def test_functions_through_which_exceptions_may_pass_are_not_hooked(
