@@ -221,7 +221,7 @@ def _kernel_code(around: Surroundings) -> KernelCode | None:
         return None
     from probelang.runtime.stacks.kernel import KernelCode
 
-    return KernelCode(around.manifest, around.options)
+    return KernelCode(around.manifest, around.options, around.target_pid)
 
 
 def _check_features(manifest: Manifest, options: RunOptions) -> None:

@@ -39,23 +39,25 @@ from probelang.runtime.targets import descendants
 
 FILES_MAP, ROWS_MAP, STACKS_MAP = "code_files", "unwind_rows", "stacks"
 MASK, MAPPED_INODE, OPENED_INODE = "run:unwind_mask", "inode:", "exe_inode:"
-_LOOK_EVERY_S, _LOOK_SHARE = 1.0, 50
+_FIRST_LOOK_S, _LOOK_EVERY_S, _LOOK_SHARE = 0.05, 1.0, 50
 _VALUE = struct.Struct("<IIIIQQ")
 _HAS_ROWS, _FRAMED, _NO_ROWS = 1, 2, 4
 _FILE_BYTES_A_ROW = 64
 
 
 class KernelCode:
-    """Raises CompileError where this kernel has no way to tell files apart."""
+    """`target_pid`: the process of -c or -x, 0 without. Raises CompileError where this kernel has no way to tell files apart."""
 
-    def __init__(self, manifest: Manifest, options: RunOptions) -> None:
+    def __init__(self, manifest: Manifest, options: RunOptions, target_pid: int = 0) -> None:
         self._manifest = manifest
+        self._target_pid = target_pid
         self._maps = {spec.name for spec in manifest.maps}
         self._reader = _make_reader(options) if self._asks_for_inodes() else None
         self.files = CodeFiles(manifest.code_files)
         self.stacks: KernelStacks | None = None
         self.perf_maps = PerfMaps()
         self._next_look_s = 0.0
+        self._look_every_s = _FIRST_LOOK_S
         self._constants: dict[str, int] = {}
         self._files_fd = -1
         self._tables = TableMaker()
@@ -202,18 +204,19 @@ class KernelCode:
         """Takes over tables that are ready, and what processes tell only while they live. Does not wait."""
         for file, table in self._tables.ready():
             self._tell(file, table)
-        if self.stacks is not None and time.monotonic() >= self._next_look_s:
-            self._look_at_processes(self.stacks)
+        if time.monotonic() >= self._next_look_s:
+            self._look_at_processes()
 
-    def _look_at_processes(self, stacks: KernelStacks) -> None:
-        """Code that lies in no file is named by its process, which may soon be gone."""
+    def _look_at_processes(self) -> None:
+        """Code that lies in no file is named by its process, and addresses of the target by what it has mapped: both may soon be gone."""
         start = time.monotonic()
-        pids = {stack.pid for stack in stacks.read_new() if stack.pid}
-        for pid in pids:
+        stacks = [] if self.stacks is None else self.stacks.read_new()
+        for pid in {stack.pid for stack in stacks if stack.pid} | {self._target_pid} - {0}:
             self.files.note_process(pid)
             self.perf_maps.note(pid)
         now = time.monotonic()
-        self._next_look_s = now + max(_LOOK_EVERY_S, _LOOK_SHARE * (now - start))
+        self._next_look_s = now + max(self._look_every_s, _LOOK_SHARE * (now - start))
+        self._look_every_s = min(2 * self._look_every_s, _LOOK_EVERY_S)
 
     def settle(self) -> None:
         """Waits for the tables that were asked for."""
