@@ -21,7 +21,9 @@ def interpret(program: typed.Program, limits: Limits) -> Manifest:
         variables=program.variables,
         storages=tuple(UserStorage() for _ in program.variables),
         functions=program.functions,
-        probes=tuple(ProbeSpec(p.name, p.point, (), p.handler, p.handler.at) for p in program.probes),
+        probes=tuple(
+            ProbeSpec(p.name, p.point, (), p.handler, p.handler.at, p.before) for p in program.probes
+        ),
         automata=program.automata,
         places=program.places,
         maps=(),

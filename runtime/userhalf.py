@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from probelang.artifact.code import Handler
 from probelang.artifact.manifest import Manifest, ProbeSpec
 from probelang.artifact.points import LifecyclePoint, TimerPoint
 from probelang.runtime.output.sink import Sink
@@ -80,8 +81,17 @@ class UserHalf:
         context = SessionContext(probe.name, probe.name)
         return lambda: handler(context)
 
+    def has_entry_handler(self, number: int) -> bool:
+        """Whether a return probe decides something at the function's entry."""
+        return self._manifest.probes[number].before is not None
+
+    def entry_handler(self, number: int) -> Callable[[Context], None]:
+        return self._prepared(self._manifest.probes[number].before)
+
     def process_handler(self, number: int) -> Callable[[Context], None]:
-        handler = self._manifest.probes[number].handler
+        return self._prepared(self._manifest.probes[number].handler)
+
+    def _prepared(self, handler: Handler | None) -> Callable[[Context], None]:
         assert handler is not None
         actions = self._manifest.limits.actions
         return self._reporting(self._evaluator().prepare(handler, actions=actions))

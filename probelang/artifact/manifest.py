@@ -26,7 +26,7 @@ from probelang.artifact.codesets import CodeSet
 from probelang.artifact.limits import Limits
 from probelang.artifact.points import Point, is_process_point
 
-VERSION = 3
+VERSION = 4
 STRING_HEADER = 8
 STATE_STARTING, STATE_RUNNING, STATE_STOPPING = 0, 1, 2
 
@@ -158,13 +158,15 @@ class ProbeSpec:
     """One probe. `handler`: its code, which the runtime runs itself in the user half, and with the ptrace backend in every
     probe (None only where there is nothing but a program). Kernel half: `programs` (symbols) do the same. A
     FunctionPoint's site i is attached with cookie i; where the probe stands on instructions that return, the distance of each from the
-    function's entry is in the upper 32 bits. `at`: the place of the probe."""
+    function's entry is in the upper 32 bits. `before`: of a return probe that runs at the function's entry too, its code there; only calls
+    for which that comes to its end return for the probe. `at`: the place of the probe."""
 
     name: str
     point: Point
     programs: tuple[str, ...] = ()
     handler: Handler | None = None
     at: int = -1
+    before: Handler | None = None
 
 
 @dataclass(frozen=True, slots=True)

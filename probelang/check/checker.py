@@ -328,7 +328,7 @@ def _lowering(run: Inference, options: Options) -> Lowering:
         {u: i for i, u in enumerate(kept)},
         {f: i for i, f in enumerate(functions)},
         options.elide,
-        sessions=options.backend == "kernel" and options.features >= {"session", "uprobe_multi"},
+        sessions=options.backend == "ptrace" or options.features >= {"session", "uprobe_multi"},
     )
 
 

@@ -9,7 +9,7 @@ longjmp is never taken for another. A call that began before the probe was there
 
 Where the kernel has sessions, both are one program, and one number stays with the call itself; the array of the other is as before:
 
-    before:  entry1[tid(), CFA, place] = n; session_keep(local_clock_ns())
+    before:  entry1[tid(), CFA, place] = n; session_keep(local_clock_ns()); session_hook()
     at the return: b = local_clock_ns() - session_kept(); if ([tid(), rsp, place] in entry1) { ... }
 """
 
@@ -93,7 +93,12 @@ def hidden_variable(number: int, kind: Type) -> code.Variable:
 
 
 def entry_body(
-    kept: Sequence[Kept], variables: Sequence[int], cookie: Kept | None, frame_address: code.Expr, at: int
+    kept: Sequence[Kept],
+    variables: Sequence[int],
+    cookie: Kept | None,
+    frame_address: code.Expr,
+    at: int,
+    is_session: bool,
 ) -> code.Stmt:
     """Where one value cannot be had, the call is not known at all. `variables`: the numbers of the hidden arrays. `cookie`: what the
     session keeps. The time comes last."""
@@ -104,6 +109,8 @@ def entry_body(
     ]
     if cookie is not None:
         store.append(code.Evaluate(code.Call("session_keep", (cookie.value,), Type.VOID, at)))
+    if is_session:
+        store.append(code.Evaluate(code.Call("session_hook", (), Type.VOID, at)))
     return code.Block(tuple(store))
 
 

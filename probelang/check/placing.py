@@ -112,16 +112,17 @@ def _keep(low: Lowering, entries: EntryValues, target: TargetSite | None, slot: 
 
 def finish(low: Lowering, made: Paired) -> tuple[typed.Probe, ...]:
     """Two probes, with hidden arrays between them; one where the kernel keeps the call."""
-    cookie = _cookie(made.kept) if _is_session(low, made) else None
-    if cookie is None and not _is_session(low, made) and not made.kept:
-        made = replace(made, kept=(_SEEN,))
+    is_session = _is_session(low, made)
+    cookie = _cookie(made.kept) if is_session else None
     kept = tuple(k for k in made.kept if k is not cookie)
+    if not (kept or is_session):
+        kept = (_SEEN,)
     variables = [low.hide(hidden_variable(len(low.hidden), k.type)) for k in kept]
     before, after = made.entry.handler, made.after.handler
-    begin = entry_body(kept, variables, cookie, made.frame_address, before.at)
+    begin = entry_body(kept, variables, cookie, made.frame_address, before.at, is_session)
     end = return_body(kept, variables, cookie, after.when, after.body, after.at)
     first, last = replace(before, body=begin), replace(after, when=None, body=end)
-    if _is_session(low, made):
+    if is_session:
         return (replace(made.after, handler=last, before=first),)
     return replace(made.entry, handler=first), replace(made.after, handler=last)
 

@@ -86,8 +86,8 @@ def write_session(
 ) -> None:
     """The kernel asks whether to hook the return: 0 yes, 1 no (uprobe_multi_link_handler in kernel/trace/bpf_trace.c). What it
     gets at the return does not matter."""
-    result, out = e.alloca_word(), e.fresh("out")
-    e.store(result, 1, volatile=False)
+    e.unhooked, out = e.alloca_word(), e.fresh("out")
+    e.store(e.unhooked, 1, volatile=False)
     check_state(e, out)
     is_return = e.truth(e.bits_and(e.kfunc_value("bpf_session_is_return", CONTEXT), 0xFF))
     entered, wanted, returned = e.fresh("entered"), e.fresh("wanted"), e.fresh("returned")
@@ -102,14 +102,14 @@ def write_session(
     e.start(started)
     e.at_return = False
     with e.temporaries():
-        write_body(e, before, lambda: e.store(result, 0, volatile=False))
+        write_body(e, before)
     e.branch(out)
     e.start(returned)
     e.at_return = True
     with e.temporaries():
         write_body(e, handler)
     e.start(out)
-    e.ret(e.load(result, volatile=False))
+    e.ret(e.load(e.unhooked, volatile=False))
 
 
 def check_state(e: Emitter, out: Label) -> None:
@@ -280,16 +280,15 @@ def define_search(module: Module) -> None:
 # --------------------------------------------------------------------------------------------------- the body
 
 
-def write_body(e: Emitter, handler: Handler, reached_end: Callable[[], None] | None = None) -> None:
-    """`reached_end`: writes what follows where no condition, `next` or error has ended the handler before."""
+def write_body(e: Emitter, handler: Handler) -> None:
     ended, failed = e.fresh("ended"), e.fresh("failed")
     if not e.simple:
         begin_frame(e)
     mark = len(e.lines)
+    e.place = handler.at
     e.error_labels.append(failed)
     e.jumps, e.end = Jumps(Jump(ended, 0)), Jump(ended, 0)
     e.locals = functions.make_locals(e, handler.locals)
-    e.place = handler.at
     if not e.simple:
         for slot in e.locals:
             functions.clear(e, slot)
@@ -302,8 +301,6 @@ def write_body(e: Emitter, handler: Handler, reached_end: Callable[[], None] | N
     if not e.simple:
         statements.spend(e, statements.weight(handler.body), handler.at)
     statements.emit(e, handler.body)
-    if reached_end is not None and not e.terminated:
-        reached_end()
     if failed in e.used:
         if not e.terminated:
             e.branch(ended)

@@ -49,6 +49,7 @@ class Memory(Builder):
         self.entry_kind = ""  # of handlers: uprobe, profile, exec, fork, exit, syscall, alive
         self.first_site = 0
         self.has_cookie = False
+        self.unhooked: Pointer | None = None  # a session's result, 1 until the return is to be hooked
         self.on_return = False  # the hit is on an instruction that returns, and shall look as one behind it
         self.subject: Pointer | None = None  # a handler's subject task when it is not the current one
         self.sleepable = False

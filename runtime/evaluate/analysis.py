@@ -44,6 +44,7 @@ EFFECTS = frozenset(
         "set_user_int64",
         "set_register",
         "set_returnval",
+        "session_hook",
         "session_keep",
     ]
 )

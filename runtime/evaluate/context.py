@@ -32,9 +32,31 @@ class WriteFault(Fault):
         super().__init__(b"user write fault at %#x" % (address & ((1 << 64) - 1)))
 
 
+class Session:
+    """A call from its entry to its return. `is_hooked`: its return is a hit; `kept`: a number that belongs to it."""
+
+    __slots__ = ("is_hooked", "kept")
+
+    def __init__(self, kept: int = 0) -> None:
+        self.is_hooked = False
+        self.kept = kept
+
+    def hook(self) -> None:
+        self.is_hooked = True
+
+    def keep(self, number: int) -> None:
+        self.kept = number
+
+
+NO_SESSION = Session()
+"""Where nobody asks for one."""
+
+
 class Context(Protocol):
     """Numbers are signed 64 bits. What the hit does not have raises `Fault`."""
 
+    @property
+    def session(self) -> Session: ...
     def pid(self) -> int: ...
     def tid(self) -> int: ...
     def ppid(self) -> int: ...
@@ -115,6 +137,7 @@ class SessionContext:
     """A handler of begin, end, error or a timer: in probelang's own process, with no registers and no memory."""
 
     def __init__(self, point: str, probe_name: str) -> None:
+        self.session = NO_SESSION
         self._point = point.encode("utf-8", "surrogateescape")
         self._probe_name = probe_name.encode("utf-8", "surrogateescape")
 

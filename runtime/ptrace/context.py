@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probelang.runtime.evaluate.context import NOT_MAPPED, Fault
+from probelang.runtime.evaluate.context import NO_SESSION, NOT_MAPPED, Fault, Session
 from probelang.runtime.mappings import code_start
 from probelang.runtime.ptrace.machine import Machine, Registers
 from probelang.runtime.ptrace.memory import Memory
@@ -34,10 +34,11 @@ class Texts:
 class HitContext:
     """`registers`: None where there are none, in process.begin of a process that lives already. `at`: the address of the
     site. `sampled`: the hit is a tick of timer.profile, which may meet a system call.
-    `space`, `unwinder`: for stacks."""
+    `space`, `unwinder`: for stacks. `session`: of a call that begins or returns."""
 
     __slots__ = (
         "_at", "_machine", "_memory", "_registers", "_sampled", "_space", "_syscall", "_task", "_texts", "_unwinder",
+        "session",
     )  # fmt: skip
 
     def __init__(
@@ -52,7 +53,9 @@ class HitContext:
         sampled: bool = False,
         space: Space | None = None,
         unwinder: Unwinder | None = None,
+        session: Session = NO_SESSION,
     ) -> None:
+        self.session = session
         self._texts = texts
         self._task = task
         self._memory = memory

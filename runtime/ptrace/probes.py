@@ -228,6 +228,8 @@ def _probe(half: UserHalf, number: int, pid: int | None, executable: str | None,
     file = (file_id(executable) or (0, 0)) if executable is not None else None
     probe = Probe(_unused, pid, file, unwinder)
     probe.run = _compile_at_first(half, number, probe)
+    if half.has_entry_handler(number):
+        probe.before = _compile_entry_at_first(half, number, probe)
     return probe
 
 
@@ -235,6 +237,14 @@ def _compile_at_first(half: UserHalf, number: int, probe: Probe) -> Callable[[Co
     def run(context: Context) -> None:
         probe.run = half.process_handler(number)
         probe.run(context)
+
+    return run
+
+
+def _compile_entry_at_first(half: UserHalf, number: int, probe: Probe) -> Callable[[Context], None]:
+    def run(context: Context) -> None:
+        probe.before = half.entry_handler(number)
+        probe.before(context)
 
     return run
 

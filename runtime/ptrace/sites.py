@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from probelang.runtime.evaluate.context import NO_SESSION, Session
 from probelang.runtime.ptrace.context import HitContext, Texts
+from probelang.runtime.ptrace.returns import Call
 
 if TYPE_CHECKING:
     from probelang.runtime.evaluate.context import Context
@@ -26,12 +28,13 @@ _IDLE_HITS = 8  # of a return place where nobody is waited for, until its breakp
 @dataclass(slots=True, eq=False)
 class Probe:
     """A probe's handler and which processes it is for. `executable`: (device, inode), None: any. `unwinder`: for the stacks that it asks
-    for."""
+    for. `before`: of a return probe, what decides at the entry whether the return is a hit; None: it is."""
 
     run: Callable[[Context], None]
     pid: int | None
     executable: tuple[int, int] | None
     unwinder: Unwinder | None = None
+    before: Callable[[Context], None] | None = None
 
     def is_for(self, process: Process) -> bool:
         return (self.pid is None or self.pid == process.pid) and (
@@ -44,14 +47,27 @@ class EntrySite:
     probe: Probe
     texts: Texts
 
-    def hit(self, tracer: Tracer, thread: Thread, address: int) -> None:
+    def hit(self, tracer: Tracer, thread: Thread, address: int, session: Session = NO_SESSION) -> None:
+        """`session`: at the return of a call."""
+        if self.probe.is_for(thread.process):
+            self.probe.run(self._context(tracer, thread, address, session))
+
+    def begin(self, tracer: Tracer, thread: Thread, address: int) -> int | None:
+        """At the entry of a function whose return this is for: a number that the call keeps, None where its return is no hit."""
+        if not self.probe.is_for(thread.process):
+            return None
+        if self.probe.before is None:
+            return 0
+        session = Session()
+        self.probe.before(self._context(tracer, thread, address, session))
+        return session.kept if session.is_hooked else None
+
+    def _context(self, tracer: Tracer, thread: Thread, address: int, session: Session) -> HitContext:
         process = thread.process
-        if self.probe.is_for(process):
-            context = HitContext(
-                self.texts, thread.task, process.memory, tracer.machine, tracer.registers, address,
-                space=process.space, unwinder=self.probe.unwinder,
-            )  # fmt: skip
-            self.probe.run(context)
+        return HitContext(
+            self.texts, thread.task, process.memory, tracer.machine, tracer.registers, address,
+            space=process.space, unwinder=self.probe.unwinder, session=session,
+        )  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
@@ -62,13 +78,18 @@ class CallSite:
     jumps_to_entry: bool
 
     def hit(self, tracer: Tracer, thread: Thread, address: int) -> None:
-        process = thread.process
-        if not any(site.probe.is_for(process) for site in self.sites):
+        process, returns = thread.process, thread.returns
+        kept = [(site, site.begin(tracer, thread, address)) for site in self.sites]
+        told = tuple([(site, number) for site, number in kept if number is not None])
+        if not (told or returns):
             return
         machine, registers = tracer.machine, tracer.registers
-        back = machine.return_address(registers, process.memory)
-        if tracer.await_return(process.space, back):
-            thread.returns.enter(back, machine.sp_after_return(registers), self, self.jumps_to_entry)
+        back, sp = machine.return_address(registers, process.memory), machine.sp_after_return(registers)
+        if not told:
+            if not self.jumps_to_entry:
+                returns.pass_over(back, sp, self)
+        elif tracer.await_return(process.space, back):
+            returns.enter(back, sp, Call(self, told), self.jumps_to_entry)
         else:
             tracer.lost_returns += 1
 
@@ -81,8 +102,8 @@ class ReturnPlace:
     def hit(self, tracer: Tracer, thread: Thread, address: int) -> None:
         returned = thread.returns.leave(address, tracer.registers.sp)
         for call in returned:
-            for site in call.sites:
-                site.hit(tracer, thread, address)
+            for site, kept in call.told:
+                site.hit(tracer, thread, address, Session(kept))
         idle = thread.process.space.idle_returns
         idle[address] = 0 if returned else idle.get(address, 0) + 1
         if idle[address] >= _IDLE_HITS:

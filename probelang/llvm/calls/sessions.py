@@ -1,6 +1,7 @@
-"""The word that the kernel keeps for a call from its entry to its return: `bpf_session_cookie` (kernel/trace/bpf_trace.c).
+"""Calls from their entry to their return: whether the return is hooked, and the word that the kernel keeps, `bpf_session_cookie`
+(kernel/trace/bpf_trace.c).
 
-entry:   session_keep(local_clock_ns())        return:  took = local_clock_ns() - session_kept()
+entry:   session_keep(local_clock_ns()); session_hook()        return:  took = local_clock_ns() - session_kept()
 """
 
 from __future__ import annotations
@@ -29,4 +30,15 @@ def kept(e: Emitter, values: Values, call: Call) -> Result:
     return e.load(cookie(e))
 
 
-LOWERINGS: Mapping[tuple[str, int], Lowering] = {("session_keep", 1): keep, ("session_kept", 0): kept}
+def hook(e: Emitter, values: Values, call: Call) -> Result | None:
+    """Sets what the program returns."""
+    assert e.unhooked is not None
+    e.store(e.unhooked, 0, volatile=False)
+    return None
+
+
+LOWERINGS: Mapping[tuple[str, int], Lowering] = {
+    ("session_keep", 1): keep,
+    ("session_kept", 0): kept,
+    ("session_hook", 0): hook,
+}

@@ -27,11 +27,6 @@ def _argument(bits: int, signed: bool) -> Callable[[Run, int], int]:
     return argument
 
 
-def _no_session(run: Run, *values: int) -> Value:
-    """Of programs in the kernel."""
-    raise Fault(b"only the kernel keeps sessions")
-
-
 def _mapped_code(run: Run, path: bytes, offset: int) -> int:
     return run.context.mapped_code(path, offset)
 
@@ -57,6 +52,8 @@ _PLAIN: Mapping[str, Callable[[Run], Value | None]] = {
     "probefunc": lambda run: run.context.function(),
     "pn": lambda run: run.context.probe_name(),
     "place_number": lambda run: run.context.place_number(),
+    "session_hook": lambda run: run.context.session.hook(),
+    "session_kept": lambda run: run.context.session.kept,
     "is_return": lambda run: int(run.context.is_return()),
     "uaddr": lambda run: run.context.instruction(),
     "returnval": lambda run: run.context.return_value(),
@@ -69,6 +66,7 @@ _OF_TEXT: Mapping[str, Callable[[Run, bytes], Value | None]] = {
     "u_register": lambda run, name: run.context.register(name, False),
 }
 _OF_NUMBER: Mapping[str, Callable[[Run, int], Value | None]] = {
+    "session_keep": lambda run, number: run.context.session.keep(number),
     "target_set_pid": lambda run, pid: int(run.environment.services.in_target_set(pid)),
     "syscall_arg": lambda run, number: run.context.argument(number),
 }
@@ -77,8 +75,6 @@ BUILTINS: Mapping[tuple[str, int], Callable[..., Value | None]] = {
     **{(name, 1): function for name, function in _OF_TEXT.items()},
     **{(name, 1): function for name, function in _OF_NUMBER.items()},
     ("mapped_code", 2): _mapped_code,
-    ("session_keep", 1): _no_session,
-    ("session_kept", 0): _no_session,
     ("int_arg", 1): _argument(32, True),
     ("uint_arg", 1): _argument(32, False),
     ("long_arg", 1): _argument(64, True),
