@@ -172,11 +172,13 @@ def test_compiled_code_has_the_names_that_its_process_tells_while_it_lives(
     compile_c: Compile, probelang: Run, backend: Backend
 ) -> None:
     program = compile_c(JIT, "-O2", name="jit")
-    script = (
-        f'global s, c probe process("{program}").function("callback") {{ s[ubacktrace()]++ c[caller()]++ }}'
-    )
+    script = f"""
+    global s, c, addresses
+    probe process("{program}").function("callback") {{ s[ubacktrace()]++ c[caller()]++ addresses[ustack(2)]++ }}
+    probe end {{ foreach (address in addresses) println("by ", usymname(address)) }}"""
     result = probelang("run", "--backend", backend, "-e", script, "-c", str(program))
     assert counts(result, "c") == {"compiled one": 20, "compiled two": 10}
+    assert result.stdout.startswith("by main\n")
     stacks = counts(result, "s")
     assert matching(stacks, r"callback<-compiled one<-main<-.*_start") == 20
     assert matching(stacks, r"callback<-compiled two<-main<-.*_start") == 10
