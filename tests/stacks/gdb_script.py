@@ -1,6 +1,6 @@
 """Run by gdb, in its own Python: see gdb_stops.py."""
 
-# pyright: basic, reportMissingImports=false
+# pyright: basic, reportMissingImports=false, reportMissingModuleSource=false
 
 import contextlib
 import os
