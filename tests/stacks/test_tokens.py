@@ -278,3 +278,21 @@ def test_reports_show_names(chain: Path, backend: Backend, probelang: Run) -> No
         'b["left"]=8',
         'b["right"]=8',
     ]
+
+
+def test_what_a_timer_takes_over_by_names_is_complete(
+    compile_c: Compile, probelang: Run, requires: Callable[..., None]
+) -> None:
+    requires("root", "ring_buffer", "uprobe_multi", "task_vma_iterator")
+    program = compile_c(CHAIN.replace("i < 12", "i < 200000"), "-O2", name="flood")
+    script = f"""
+    global calls, total, turns
+    probe process("{program}").function("work") {{ calls[caller()]++ }}
+    probe timer.ms(10) {{ foreach (name in calls) total[name] += calls[name]; delete calls; turns++ }}
+    probe end {{
+      foreach (name in calls) total[name] += calls[name]
+      foreach (name+ in total) println(name, " ", total[name])
+      println(turns > 1)
+    }}"""
+    result = probelang("run", "-e", script, "-c", str(program))
+    assert result.stdout.splitlines() == ["left 133333", "right 133334", "1"]
