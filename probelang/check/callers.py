@@ -122,11 +122,17 @@ def lower_test(low: Lowering, body: Body, node: syntax.CodeTest) -> code.Expr:
     if found is None or isinstance(found, bool):
         return code.Number(int(found is True))
     number, at = low.code_set(found), low.at(node.span)
+    question: code.Expr
     if node.subject == "within":
         low.hooked.setdefault(number, {}).setdefault(body.targets.around.pid, node.span)
-        return code.Call("within_code", (code.Number(number),), Type.LONG, at)
-    address = _before(_return_address(body.targets, at))
-    return code.Call("code_in", (address, code.Number(number)), Type.LONG, at)
+        question = code.Call("within_code", (code.Number(number),), Type.LONG, at)
+    else:
+        address = _before(_return_address(body.targets, at))
+        question = code.Call("code_in", (address, code.Number(number)), Type.LONG, at)
+    if body.targets.callers != "sample":
+        return question
+    # a timer finds threads of the kernel too, of which no code can be meant
+    return code.Logical("&&", code.Compare("!=", _on_stack(0, at), code.Number(0)), question)
 
 
 def lower_caller(low: Lowering, body: Body, node: syntax.Call) -> code.Expr:
@@ -157,8 +163,8 @@ def _return_address(targets: Targets, at: int) -> code.Expr:
 
     if targets.callers == "return" and not targets.begins:
         return here()
-    if targets.callers == "stack":
-        return _on_stack(at)
+    if targets.callers in ("stack", "sample"):
+        return _on_stack(1, at)
     if targets.site is None:
         return return_address(register("rsp"), at)
     from probelang.dwarf.image import BinaryError
@@ -168,11 +174,11 @@ def _return_address(targets: Targets, at: int) -> code.Expr:
     try:
         return return_address(plus(targets.site.target.frame_address(), -_WORD_BYTES), at)
     except (TargetMistake, BinaryError, Unavailable):
-        return _on_stack(at)
+        return _on_stack(1, at)
 
 
-def _on_stack(at: int) -> code.Expr:
-    return code.Call("ustack", (code.Number(1),), Type.LONG, at)
+def _on_stack(frame: int, at: int) -> code.Expr:
+    return code.Call("ustack", (code.Number(frame),), Type.LONG, at)
 
 
 # ---------------------------------------------------------------------------------------------- hooked returns

@@ -137,8 +137,10 @@ def _caller_way(point: Point) -> CallerWay:
     match point:
         case FunctionPoint(is_return=is_return):
             return "return" if is_return else "frame"
-        case SyscallPoint() | ProfilePoint():
+        case SyscallPoint():
             return "stack"
+        case ProfilePoint():
+            return "sample"
         case _:
             return ""
 

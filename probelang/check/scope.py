@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from probelang.target.site import TargetSite
 
 
-CallerWay = Literal["", "frame", "return", "stack"]
+CallerWay = Literal["", "frame", "return", "stack", "sample"]
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +99,7 @@ class Targets:
     """Which `$names` there are, with the builtin (and its argument) that each stands for, and `probe`: the point's name.
     `in_process` is false in begin, end and timer probes. `site`: where variables come from debug information or a mark. `copies`: of
     functions that use `$names`, or ask who called. `lenient`: what cannot be found reads as 0. `callers`: where the caller is found: by the
-    frame, at the return, only on the stack; empty: nothing was called. `around`: whose code is asked about. `entries`: in code that runs when a function returns;
+    frame, at the return, only on the stack, there where there is one; empty: nothing was called. `around`: whose code is asked about. `entries`: in code that runs when a function returns;
     `begins`: in code of the same probe that runs at the entry."""
 
     in_process: bool

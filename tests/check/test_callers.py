@@ -131,6 +131,7 @@ def test_timers_and_system_calls_have_the_stack(point: str) -> None:
     script = f'probe {point} {{ if (caller is process("./program").function("outer")) println(caller()) }}'
     found = code_of(script)
     assert "code_in((ustack(1) + -1), 0)" in found and "caller((ustack(1) + -1))" in found
+    assert ("(ustack(0) != 0) && " in found) == (point == "timer.profile")  # it meets threads of the kernel
 
 
 def test_what_is_inlined_is_called_by_what_is_around_it() -> None:
