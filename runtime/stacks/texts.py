@@ -19,6 +19,7 @@ from probelang.runtime.stacks.codefiles import CodeFiles
 from probelang.runtime.stacks.names import Names, Symbol
 from probelang.runtime.stacks.perfmaps import PerfMaps
 from probelang.runtime.stacks.profile import Frame, Location, StackFrames
+from probelang.runtime.stacks.returning import Returning
 from probelang.runtime.stacks.table import MemoryStacks, Stack, StackTable
 from probelang.runtime.stacks.tables import TableCache
 
@@ -49,6 +50,7 @@ class StackTexts:
         self.memory = MemoryStacks()
         self._tables = TableCache()
         self.names = Names(files or CodeFiles(), perf_maps)
+        self._returning = Returning(self.names.files, self._tables)
         self._table: StackTable = table or self.memory
         self._likely_pid = likely_pid
         self._shown: dict[bytes, bytes] = {}
@@ -117,7 +119,7 @@ class StackTexts:
         files.refresh(pid)
         frames: list[int] = []
         for i, address in enumerate(addresses):
-            back = i > 0 or of_callers
+            back = not self._returning.is_signal_return(frames[-1]) if i else of_callers
             place = files.locate(pid, address - back)
             is_numbered = place is not None and place[0].number
             frames.append(
@@ -143,7 +145,7 @@ class StackTexts:
 
     def _locations(self, stack: Stack) -> tuple[Location, ...]:
         location, pid = self.names.location, stack.pid
-        calls = _calls(stack)
+        calls = self._returning.calls(stack.frames, stack.of_callers)
         return tuple([location(frame, pid, back) for frame, back in zip(stack.frames, calls, strict=True)])
 
     def lines(self, text: bytes, pid: int | None, style: Style) -> bytes:
@@ -154,7 +156,8 @@ class StackTexts:
             names = [_bytes(frame.name) for place in places for frame in place.frames]
             return b" ".join([*names, CUT] if stack.is_cut else names) + b"\n"
         rows: list[bytes] = []
-        for frame, place, is_call in zip(stack.frames, places, _calls(stack), strict=True):
+        calls = self._returning.calls(stack.frames, stack.of_callers)
+        for frame, place, is_call in zip(stack.frames, places, calls, strict=True):
             rows += self._rows(frame, place, stack.pid, is_call, style == "lines")
         return b"".join([*rows, b" ...\n"] if stack.is_cut else rows)
 
@@ -203,11 +206,6 @@ class StackTexts:
         """File and line of what is innermost at an address; None without debug information."""
         frame = self.names.location(address & _MASK, self._process(pid), False).frames[0]
         return (_bytes(frame.source), frame.line) if frame.source else None
-
-
-def _calls(stack: Stack) -> list[bool]:
-    """Which frames are return addresses."""
-    return [i > 0 or stack.of_callers for i in range(len(stack.frames))]
 
 
 def _addresses(text: bytes) -> tuple[int, ...]:
