@@ -3,7 +3,7 @@
 Writes bench/results.md: medians of interleaved rounds, as absolute figures and as ratios, with machine and versions.
 
     python -m bench [--rounds 7] [--calls 300000] [--output bench/results.md]
-    python -m bench --only debuginfo         that part alone, shown and not written (also: callers)
+    python -m bench --only debuginfo         that part alone, shown and not written (also: callers, unwinding)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import callers, debuginfo, tracing
+from bench import callers, debuginfo, tracing, unwinding
 from bench.rounds import interleave, run_under
 
 HERE = Path(__file__).parent
@@ -152,6 +152,7 @@ def report(
     traced: tracing.Figures,
     described: debuginfo.Figures,
     called: callers.Figures,
+    shares: dict[str, unwinding.Share],
     rounds: int,
     calls: int,
 ) -> str:
@@ -191,6 +192,7 @@ def report(
     lines.append(f"| | {flood['probelang']:.4f} | {flood.get('bpftrace', 0):.4f} |")
     lines += tracing.report(traced, hits)
     lines += callers.report(called, calls)
+    lines += unwinding.report(shares)
     lines += debuginfo.report(described)
     return "\n".join(lines) + "\n"
 
@@ -201,7 +203,9 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=300_000)
     parser.add_argument("--output", type=Path, default=HERE / "results.md")
     parser.add_argument(
-        "--only", choices=["debuginfo", "callers"], help="a part, whose figures are shown and not written"
+        "--only",
+        choices=["debuginfo", "callers", "unwinding"],
+        help="a part, whose figures are shown and not written",
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="probelang-bench-") as name:
@@ -209,6 +213,9 @@ def main() -> None:
         if options.only == "callers":
             called = callers.measure(options.rounds, options.calls, folder, PROBELANG)
             print("\n".join(callers.report(called, options.calls)))
+            return
+        if options.only == "unwinding":
+            print("\n".join(unwinding.report(unwinding.measure(folder))))
             return
         described = debuginfo.measure(min(options.rounds, 5), folder, PROBELANG)
         if options.only:
@@ -221,7 +228,8 @@ def main() -> None:
         flood = measure_flood(3, folder, target)
         traced = tracing.measure(options.rounds, folder, target, PROBELANG)
         called = callers.measure(options.rounds, options.calls, folder, PROBELANG)
-    text = report(hits, start, flood, traced, described, called, options.rounds, options.calls)
+        shares = unwinding.measure(folder)
+    text = report(hits, start, flood, traced, described, called, shares, options.rounds, options.calls)
     options.output.write_text(text)
     print(text)
 

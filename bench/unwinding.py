@@ -1,6 +1,6 @@
 """How many stacks are right: of real programs without frame pointers, compared with gdb's at the same hit.
 
-    python -m bench.unwinding [--most 3200] [--step 100] [--functions 8]
+    python -m bench.unwinding [--most 3200] [--step 100] [--functions 10]
 
 Each program does the same every time: addresses are not randomised, the input is fixed. Some of its functions are chosen by chance; the stacks of
 their n-th hits, for every 100th n, are taken by gdb (at a breakpoint), by probelang (`ucallers(127)`), and by bpftrace (`ustack`). A stack is right
@@ -26,6 +26,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PROBELANG = [sys.executable, "-m", "probelang.cli.main"]
+FUNCTIONS, STEP, MOST = 10, 100, 3200
+"""Of each program, so many functions; of the first MOST hits of each every STEPth is compared."""
 CANDIDATES = 150
 LONGEST_S = 900
 SYMBOL = struct.Struct("<IBBHQQ")
@@ -47,11 +49,16 @@ class Subject:
     stdin: Path | None = None
     around: Callable[[], None] | None = None
 
+    @property
+    def starter(self) -> tuple[str, ...]:
+        """What runs the program, with the same environment whoever starts it."""
+        settings = [f"{name}={value}" for name, value in self.environment.items()]
+        return (*self.wrapper, "env", "-i", "PATH=/usr/bin:/bin", *settings)
+
     def command(self, folder: Path) -> str:
         """As -c wants it: without randomised addresses, output thrown away. A shell would be a process too many."""
         start = folder / "start"
-        settings = [f"{name}={value}" for name, value in self.environment.items()]
-        words = " ".join([*self.wrapper, "env", *settings, str(self.program), *self.words])
+        words = " ".join([*self.starter, str(self.program), *self.words])
         start.write_text(f"#!/bin/sh\nexec setarch -R {words} <{self.stdin or '/dev/null'} >/dev/null 2>&1\n")
         start.chmod(0o755)
         return str(start)
@@ -295,17 +302,17 @@ def by_gdb(subject: Subject, folder: Path, addresses: Sequence[int], step: int, 
         "step": step, "most": most, "output": str(output),
     }  # fmt: skip
     config.write_text(json.dumps(settings))
-    wrapper = ["-ex", f"set exec-wrapper {' '.join(subject.wrapper)}"] if subject.wrapper else []
+    starter = f"set exec-wrapper {' '.join(subject.starter)}"
     stdin = subject.stdin or Path("/dev/null")
     words = " ".join(subject.words)
     command = [
-        "gdb", "-nx", "-q", "-batch", "-ex", "unset environment LINES", "-ex", "unset environment COLUMNS", *wrapper,
+        "gdb", "-nx", "-q", "-batch", "-ex", starter,
         "-ex", f"set args {words} <{stdin} >/dev/null 2>&1", "-x", str(HERE / "unwinding_gdb.py"), str(subject.program),
     ]  # fmt: skip
     output.unlink(missing_ok=True)
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=LONGEST_S, check=False,
-        env={**_start(subject), **subject.environment, "PROBELANG_UNWINDING": str(config)},
+        env={**_start(subject), "PROBELANG_UNWINDING": str(config)},
     )  # fmt: skip
     if not output.exists():
         raise Missing(f"gdb: {done.stderr.strip()[-400:]}")
@@ -442,7 +449,9 @@ def report(shares: dict[str, Share]) -> list[str]:
     return lines
 
 
-def measure(folder: Path, functions: int, step: int, most: int, only: str = "") -> dict[str, Share]:
+def measure(
+    folder: Path, functions: int = FUNCTIONS, step: int = STEP, most: int = MOST, only: str = ""
+) -> dict[str, Share]:
     shares: dict[str, Share] = {}
     for subject in subjects(folder):
         if only in subject.name:
@@ -456,9 +465,9 @@ def measure(folder: Path, functions: int, step: int, most: int, only: str = "") 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--functions", type=int, default=8)
-    parser.add_argument("--step", type=int, default=100)
-    parser.add_argument("--most", type=int, default=3200)
+    parser.add_argument("--functions", type=int, default=FUNCTIONS)
+    parser.add_argument("--step", type=int, default=STEP)
+    parser.add_argument("--most", type=int, default=MOST)
     parser.add_argument("--only", default="", help="programs whose name contains this")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="probelang-unwinding-") as name:
