@@ -76,7 +76,7 @@ def settle(
 ) -> Sites:
     """Raises BinaryError when nothing can be probed of what is named."""
     instructions = Instructions(file.binary)
-    exits = _Exits(file) if is_return and file.backend == "kernel" else None
+    exits = _Exits(file) if is_return else None
     kept: list[tuple[Site, SiteDetail]] = []
     refused: list[tuple[str, Refusal]] = []
     for candidate in merged(candidates):
@@ -132,11 +132,13 @@ def _judge(
 
 
 class _Exits:
-    """Where functions of a file return, as far as their returns must not be hooked."""
+    """Where functions of a file return, as far as their returns must not be hooked. A tracer hooks nothing, but waits where a call returns to:
+    who catches an exception may go on just there as well, so it waits at the instructions if these are known."""
 
     def __init__(self, file: FileTarget) -> None:
         self._binary = file.binary
         self._returns = Returns(file.binary)
+        self._has_way_back = file.backend == "ptrace"
         self._is_harmful = forbids_hooks(file.binary)
         self._is_harmful_outside = file.program is not None and forbids_hooks(file.program)
 
@@ -145,6 +147,8 @@ class _Exits:
         if not (self._is_harmful or self._is_harmful_outside) or is_stub(self._binary, function.address):
             return None, ()
         found = self._returns.of(function.address)
+        if self._has_way_back and found.refusal is not None:
+            return None, ()
         if not (found.calls if self._is_harmful else found.through_pointer):
             return None, ()
         offsets = [self._binary.image.offset_of(address) for address in found.returns]

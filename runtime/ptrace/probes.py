@@ -190,13 +190,15 @@ def compile_probes(manifest: Manifest, half: UserHalf, unwinder: Unwinder) -> Pr
                 if file is None:
                     continue
                 places = probes.places.setdefault(file, Places())
-                by_offset = places.returns if is_return else places.entries
+                leaves = spec.point.at_returns
+                by_offset = places.returns if is_return and not leaves else places.entries
                 for place, site in enumerate(sites):
                     where = binary.path, site.offset
                     texts = Texts(
                         os.fsencode(site.point), os.fsencode(site.function), name, is_return, place, where
                     )
-                    by_offset.setdefault(site.offset, []).append(EntrySite(probe, texts))
+                    for offset in site.returns if leaves else (site.offset,):
+                        by_offset.setdefault(offset, []).append(EntrySite(probe, texts, leaves))
                     if site.semaphore:
                         places.semaphores.setdefault(site.semaphore, []).append(probe)
             case ProcessPoint(event=event, executable=path, pid=pid, point=point):

@@ -44,13 +44,30 @@ class Probe:
 
 @dataclass(slots=True, eq=False)
 class EntrySite:
+    """`leaves`: it stands on an instruction that returns, and its hit shall look as one behind that."""
+
     probe: Probe
     texts: Texts
+    leaves: bool = False
 
     def hit(self, tracer: Tracer, thread: Thread, address: int, session: Session = NO_SESSION) -> None:
         """`session`: at the return of a call."""
-        if self.probe.is_for(thread.process):
+        if not self.probe.is_for(thread.process):
+            return
+        if self.leaves:
+            self._leave(tracer, thread)
+        else:
             self.probe.run(self._context(tracer, thread, address, session))
+
+    def _leave(self, tracer: Tracer, thread: Thread) -> None:
+        machine, registers = tracer.machine, tracer.registers
+        pc, sp = registers.pc, registers.sp
+        back = machine.return_address(registers, thread.process.memory)
+        registers.move(back, machine.sp_after_return(registers))
+        try:
+            self.probe.run(self._context(tracer, thread, back, NO_SESSION))
+        finally:
+            registers.move(pc, sp)
 
     def begin(self, tracer: Tracer, thread: Thread, address: int) -> int | None:
         """At the entry of a function whose return this is for: a number that the call keeps, None where its return is no hit."""

@@ -96,6 +96,9 @@ class UserRegisters:
     def sp(self) -> int:
         return self._words[_RSP]
 
+    def move(self, pc: int, sp: int) -> None:
+        self._words[_RIP], self._words[_RSP] = pc, sp
+
     @property
     def frame_pointer(self) -> int:
         return self._words[_RBP]

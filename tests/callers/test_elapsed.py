@@ -244,6 +244,24 @@ def test_a_return_seen_at_the_instruction_looks_like_one_behind_it(session: Sess
     assert set(shown.splitlines()) == {"1 8 1"}
 
 
+def test_exceptions_through_a_library_that_calls_what_it_is_given(
+    session: Session, compile_c: Compile
+) -> None:
+    library = compile_c(FOLDER / "apply.c", "-O2", "-g", "-shared", "-fPIC", name="libapply.so")
+    flags = ["-O2", "-L", str(library.parent), "-lapply", f"-Wl,-rpath,{library.parent}"]
+    program = compile_c(FOLDER / "applying.cpp", *flags, name="applying")
+    point = f'process("{program}").library("{library}").function'
+    script = f"""
+    global calls, wrong, added
+    probe {point}("apply").return {{ calls++; if ($return != $n + 2 || @elapsed <= 0) wrong++ }}
+    probe {point}("add").return {{ added++ }}
+    probe end {{ printf("%d %d %d\\n", calls, wrong, added) }}
+    """
+    shown, said = session(script, str(program))
+    assert (told(said, "applied"), told(said, "caught")) == (75, 25)
+    assert shown.split() == ["75", "0", "75"]
+
+
 def test_calls_on_several_stacks_in_turn(session: Session, compile_c: Compile) -> None:
     program = compile_c(FOLDER / "switching.c", "-O2", "-g", name="switching")
     shown, said = session(probe(program, "step"), str(program))

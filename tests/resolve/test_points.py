@@ -20,6 +20,7 @@ from probelang.artifact.points import (
 )
 from probelang.diag import CompileError, names, target
 from probelang.options import Options
+from tests.conftest import Compile
 from tests.dwarf.targets import nm
 from tests.resolve.conftest import Mistakes, Resolve
 
@@ -187,6 +188,25 @@ def test_returns_that_exceptions_may_pass_are_not_hooked(
 def test_returns_that_no_exception_passes_are_hooked(resolved: Resolve) -> None:
     (probe,) = resolved('probe process("{cpp}").function("plain").return { }').program.probes
     assert isinstance(probe.point, FunctionPoint) and not probe.point.at_returns
+
+
+def test_a_hooked_function_of_a_library_that_calls_what_it_is_given_is_warned_about(
+    resolved: Resolve, cpp: Path, pie: Path, compile_c: Compile
+) -> None:
+    """In whatever program; in one program it is known whether exceptions are thrown there."""
+    text = """
+    __attribute__((noinline)) long apply(long (*f)(long), long n) { return f(n) + 1; }
+    __attribute__((noinline)) long add(long n) { return n + 1; }
+    """
+    library = compile_c(text, "-O1", "-shared", "-fPIC", name="libcallback.so")
+    warnings = resolved(f'probe process("{library}").function("apply").return {{ }}').warnings
+    assert [(type(w), getattr(w, "function", "")) for w in warnings] == [(target.ExceptionsPass, "apply")]
+    assert resolved(f'probe process("{library}").function("add").return {{ }}').warnings == ()
+    for program, at_returns in ((cpp, True), (pie, False)):
+        result = resolved(f'probe process("{program}").library("{library}").function("apply").return {{ }}')
+        (probe,) = result.program.probes
+        assert isinstance(probe.point, FunctionPoint) and probe.point.at_returns is at_returns
+        assert result.warnings == ()
 
 
 def test_returns_of_plt_slots_are_warned_about_where_exceptions_may_pass(resolved: Resolve) -> None:
