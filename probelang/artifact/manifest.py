@@ -173,7 +173,7 @@ class ProbeSpec:
 class Manifest:
     """`words`: offsets in `.bss` of the runtime's own u64: `state` (STATE_*), `lost` (records that did not fit), `skipped` (hits
     not handled for want of scratch memory), `errors`, `cut` (strings cut short), `cut_at` (the place, plus 1, of one
-    of them), `code_files_next` (the number that the next file of code gets that programs meet), `cut_stacks` (stacks that end
+    of them), `hooked_since` (when a program has first asked for calls under way, ns of CLOCK_MONOTONIC), `code_files_next` (the number that the next file of code gets that programs meet), `cut_stacks` (stacks that end
     before the outermost frame), `lost_stacks` (the map was full), `lost_callers` (hits left out because their caller could not
     be told). `functions` are all of the program (the user half calls them). `features`: what the kernel must have. `needs_targets`: programs read the hash map
     `targets` (u32 tgid -> u8) when `run:target` is 1. `code_files`: paths of files whose code programs tell apart, the i-th has

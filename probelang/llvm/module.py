@@ -31,7 +31,7 @@ MESSAGE_SIZE = (
 )
 MESSAGE_TEXT = 16
 TARGETS = 1 << 16  # processes below -x or -c at a time
-CODE_FILES, STACKS, SETTLED = 1 << 13, 1 << 14, 1 << 14  # entries
+CODE_FILES, STACKS = 1 << 13, 1 << 14  # entries
 CODE_FILE_BYTES = 32
 F_NO_PREALLOC, F_MMAPABLE = 1, 1 << 10
 # these stand in the text until the numbers are known
@@ -86,7 +86,6 @@ class Module:
         self.uses_code_files = False
         self.uses_unwind_rows = False
         self.uses_stacks = False
-        self.uses_settled = False
         self.makes_tokens = bool(token_calls(program.source, in_process=True))
         self.walk_state: tuple[int, ...] = ()  # where in a frame the walk of a stack keeps what it knows
         self.sections: dict[str, tuple[str, int]] = {}  # further memory of programs: symbol -> section, bytes
@@ -200,8 +199,6 @@ class Module:
             found.append(MapSpec("code_files", "hash", 8, CODE_FILE_BYTES, CODE_FILES, F_NO_PREALLOC))
         if self.uses_unwind_rows:
             found.append(MapSpec("unwind_rows", "array", 4, 0, 1, F_MMAPABLE))
-        if self.uses_settled:
-            found.append(MapSpec("settled", "lru_hash", 16, 8, SETTLED))
         if self.uses_stacks:
             found.append(MapSpec("stacks", "hash", 8, STACK_BYTES, STACKS, F_NO_PREALLOC))
         return tuple(found)

@@ -13,6 +13,7 @@ without a lock: of a row that two have written the words do not fit each other, 
 from __future__ import annotations
 
 from probelang.llvm.builder import Pointer, Value
+from probelang.llvm.callers.mixing import mix
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.helper_ids import TASK_BTF
 from probelang.llvm.unwind import locate
@@ -23,8 +24,6 @@ ROW_LOG = 4
 SECTION = ".bss.located"
 SEQUENCE = "btf?:mm_struct.mm_lock_seq.sequence"
 """Kernels up to 6.12 have a counter of that name that says less, a plain number; others have none."""
-_MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-_SEED = 0x2545F4914F6CDD1D
 
 
 def emit(e: Emitter, address: Value) -> Value:
@@ -77,11 +76,7 @@ def _tag(r: Emitter, address: Value, task: Pointer, sequence: Value) -> Value:
         r.bits_xor(started, r.shift_left(member(r, task, "task_struct.tgid", 32), 32)),
         r.bits_or(r.shift_left(programs, 32), sequence),
     )
-    mixed: Value = Value(str(_SEED))
-    for word, multiplier in zip(words, _MULTIPLIERS, strict=True):
-        mixed = r.mul(r.bits_xor(mixed, word), multiplier)
-        mixed = r.bits_xor(mixed, r.shift_right(mixed, 31))
-    return r.bits_or(mixed, 1)
+    return mix(r, words)
 
 
 def _place(r: Emitter, tag: Value) -> Value:

@@ -5,7 +5,7 @@
     can this thread be in a call of before?       no: 0; else the stack is unwound: 1, 0, or undecided where it is cut short
 
 Threads that began after the returns were hooked, and share no stack with an older one, have all their calls in the list. Any other is
-unwound until no such function is on its stack: from then on it is `settled`, a map by thread. What cannot be hooked is always unwound.
+unwound until no such function is on its stack: from then on it is settled. What cannot be hooked is always unwound.
 """
 
 from __future__ import annotations
@@ -19,18 +19,23 @@ from probelang.artifact.stacks import FILE_SHIFT, MOST_FRAMES, OFFSET_MASK
 from probelang.diag import InternalError
 from probelang.llvm.builder import Bit, Label, Pointer, Value
 from probelang.llvm.callers import hooks
+from probelang.llvm.callers.mixing import mix
 from probelang.llvm.callers.predicate import Answer
 from probelang.llvm.callers.ranges import inside
 from probelang.llvm.callers.site import chosen
 from probelang.llvm.calls.lowering import Result, Values, known, number
 from probelang.llvm.emitter import Emitter
-from probelang.llvm.helper_ids import KTIME, MAP_LOOKUP, MAP_UPDATE, TASK_BTF
+from probelang.llvm.frame import REGISTERS
+from probelang.llvm.helper_ids import KTIME, TASK_BTF
+from probelang.llvm.unwind import locate
 from probelang.llvm.unwind.state import WALK_BYTES, frame_place
 from probelang.llvm.unwind.typed import member
 from probelang.llvm.unwind.walk import walk_stack
 
-SETTLED = "settled"
-_ABSENT, _PRESENT = 0, 1
+ROWS_LOG = 13
+"""Of settled threads."""
+_ABSENT, _PRESENT, _UNKNOWN = 0, 1, 2
+_REGISTERS = ("rip", "rsp", "rbp")
 
 
 def within_code(e: Emitter, values: Values, call: Call) -> Result:
@@ -84,33 +89,32 @@ def _holds(code_set: CodeSet, path: str, offset: int) -> bool:
 
 def pass_settled(e: Emitter, which: int, answer: Answer) -> None:
     """Answers 0 in a thread all of whose calls are in the list."""
-    unsettled = e.fresh("unsettled")
-    only_young(e, unsettled, answer)
-    e.start(unsettled)
-    with e.key_memory(16) as key:
-        thread_key(e, which, key)
-        entry = e.helper_pointer(MAP_LOOKUP, settled_map(e), key)
-        found, none = e.fresh("settled"), e.fresh("unknown")
-        e.branch_if(e.is_null(entry), none, found)
-        e.start(found)
-        answer.give(0)
-        e.start_aside(none)
+    unsettled, settled, news = e.fresh("unsettled"), e.fresh("settled"), e.fresh("news")
+    row, mark = settled_row(e, which)
+    e.branch_if(e.compare("eq", e.load(row), mark), settled, news)
+    e.start(news)
+    only_young(e, unsettled)
+    settle(e, which)
+    e.branch(settled)
+    e.start_aside(settled)
+    answer.give(0)
+    e.start_aside(unsettled)
 
 
-def only_young(e: Emitter, unsettled: Label, answer: Answer) -> None:
-    """Answers in a thread that began later, and not as the copy of a process: of those the stack is a copy, until they begin a program."""
+def only_young(e: Emitter, otherwise: Label) -> None:
+    """Goes on in a thread that began later, and not as the copy of a process: of those the stack is a copy, until they begin a program."""
     word, task = e.module.word("hooked_since"), e.helper_pointer(TASK_BTF)
     since = e.load(word)
     first, later = e.fresh("first"), e.fresh("later")
     e.branch_if(e.compare("eq", since, 0), first, later)
     e.start(first)  # programs run only when everything is attached
     e.compare_exchange(word, 0, e.helper(KTIME))
-    e.branch(unsettled)
+    e.branch(otherwise)
     e.start_aside(later)
 
     def only_if(condition: Bit) -> None:
         so = e.fresh("so")
-        e.branch_if(condition, so, unsettled)
+        e.branch_if(condition, so, otherwise)
         e.start(so)
 
     only_if(e.compare("uge", member(e, task, "task_struct.start_time"), since))
@@ -118,19 +122,22 @@ def only_young(e: Emitter, unsettled: Label, answer: Answer) -> None:
     programs = member(e, task, "task_struct.self_exec_id", 32)
     at_birth = member(e, task, "task_struct.parent_exec_id", 32)
     only_if(e.either(e.compare("ne", tid, tgid), e.compare("ne", programs, at_birth)))
-    answer.give(0)
 
 
-def thread_key(e: Emitter, which: int, key: Pointer) -> None:
-    """Start time and id of the thread, which together come once; the set."""
+def settled_row(e: Emitter, which: int) -> tuple[Pointer, Value]:
+    """The row of this thread and set, and what stands in it where the thread is settled: a hash of when the thread began, of its id and
+    of the set. Threads share rows: the one that was settled last has it, others are unwound once more."""
     task = e.helper_pointer(TASK_BTF)
-    e.store(key, member(e, task, "task_struct.start_time"))
-    e.store(e.offset(key, 8), e.bits_or(member(e, task, "task_struct.pid", 32), which << 32))
+    began, tid = member(e, task, "task_struct.start_time"), member(e, task, "task_struct.pid", 32)
+    mark = mix(e, (began, e.bits_or(tid, which << 32)))
+    rows = e.module.data("settled_rows", ".bss.settled", 1 << ROWS_LOG + 3)
+    place = e.bits_and(e.opaque(e.shift_right(mark, 40)), (1 << ROWS_LOG) - 1)
+    return e.offset(rows, e.shift_left(place, 3)), mark
 
 
-def settled_map(e: Emitter) -> Pointer:
-    e.module.uses_settled = True
-    return e.map(SETTLED)
+def settle(e: Emitter, which: int) -> None:
+    row, mark = settled_row(e, which)
+    e.store(row, mark)
 
 
 # -------------------------------------------------------------------------------------------- the whole stack
@@ -138,24 +145,50 @@ def settled_map(e: Emitter) -> Pointer:
 
 def unwind(e: Emitter, code_set: CodeSet, which: int, answer: Answer, settles: bool) -> None:
     """Ends in `answer`."""
-    with e.temporaries():
-        walk = walk_stack(e)
-
-        def search(r: Emitter, parameters: list[Value]) -> None:
-            search_frames(r, parameters[0], code_set.files)
-
-        found = e.cell(e.routine(f"within_{which}", ("walk",), search, walk.place))
-        with e.when(e.compare("eq", e.get(found), _PRESENT)):
+    if e.kind == "handler" and e.subject is not None:
+        e.branch(
+            answer.undecided
+        )  # the stack of a process that begins, or lives already, is not that of the current task
+        return
+    name = f"within_{which}"
+    locate.define(e, name, _REGISTERS, lambda r, given: write_unwinding(r, given, code_set.files))
+    given = ", ".join(f"i64 {e.register(register)}" for register in _REGISTERS)
+    found = Value(e.assign(f"call i64 @{name}({given})"))
+    for outcome, label in ((_PRESENT, e.fresh("present")), (_UNKNOWN, answer.undecided)):
+        other = e.fresh("other")
+        e.branch_if(e.compare("eq", found, outcome), label, other)
+        if outcome == _PRESENT:
+            e.start(label)
             answer.give(1)
-        with e.when(walk.is_cut(e)):
-            e.branch(answer.undecided)
+        e.start_aside(other)
     if settles:
-        with e.key_memory(24) as key:
-            thread_key(e, which, key)
-            value = e.offset(key, 16)
-            e.store(value, 1)
-            e.helper(MAP_UPDATE, settled_map(e), key, value, 0)
+        settle(e, which)
     answer.give(0)
+
+
+def write_unwinding(r: Emitter, given: list[Value], files: Sequence[CodeFile]) -> None:
+    """A function that claims a frame for itself: so what asks needs none, and mostly stays without."""
+    from probelang.llvm.handlers import claim_frame
+
+    module, none = r.module, r.fresh("none")
+    module.uses_frames = True
+    claim_frame(r, none)
+    r.top = r.high = module.header.routines_end
+    for register, value in zip(_REGISTERS, given, strict=True):
+        r.store(r.at(module.header.registers + REGISTERS[register]), value)
+    walk = walk_stack(r)
+    found = r.routine(
+        f"{r.symbol}_frames", ("walk",), lambda inner, at: search_frames(inner, at[0], files), walk.place
+    )
+    result = r.alloca_word()
+    r.store(result, found, volatile=False)
+    with r.when(r.both(r.compare("eq", found, _ABSENT), walk.is_cut(r))):
+        r.store(result, _UNKNOWN, volatile=False)
+    r.store(r.frame_pointer(), 0)
+    module.frame_end = max(module.frame_end, r.high)
+    r.ret(r.load(result, volatile=False))
+    r.start_aside(none)
+    r.ret(_UNKNOWN)
 
 
 def search_frames(r: Emitter, walk: Value, files: Sequence[CodeFile]) -> None:

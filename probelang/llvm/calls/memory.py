@@ -41,31 +41,38 @@ def return_address(e: Emitter, values: Values, call: Call) -> Result:
     slot = e.cell(number(values, 0))
     found = e.cell(read_number(e, e.get(slot), 64, call.at))
     behind = e.fresh("original")
-    with e.when(e.compare("eq", e.get(found), trampoline(e, behind))):
-        locate.define(e, "replaced_return_address", ("slot", "found"), replaced_address)
-        e.set(
-            found,
-            Value(e.assign(f"call i64 @replaced_return_address(i64 {e.get(slot)}, i64 {e.get(found)})")),
-        )
+    only_where_hooked(e, behind)
+    locate.define(e, "replaced_return_address", ("slot", "found"), replaced_address)
+    true = Value(e.assign(f"call i64 @replaced_return_address(i64 {e.get(slot)}, i64 {e.get(found)})"))
+    e.set(found, true)
     e.start(behind)
     return e.get(found)
 
 
-def trampoline(e: Emitter, none: Label) -> Value:
-    """Where hooked functions of this process return to; goes to `none` where there is no such place."""
+def only_where_hooked(e: Emitter, otherwise: Label) -> None:
+    """Goes on where a call is under way whose return is probed."""
     place: Pointer = e.helper_pointer(TASK_BTF)
-    for name in ("task_struct.mm", "mm_struct.uprobes_state.xol_area"):
-        there = e.fresh("there")
+    for name in ("task_struct.utask", "uprobe_task.return_instances"):
         place = follow(e, place, name)
-        e.branch_if(e.is_null(place), none, there)
+        there = e.fresh("there")
+        e.branch_if(e.is_null(place), otherwise, there)
         e.start(there)
-    return member(e, place, "xol_area.vaddr")
 
 
 def replaced_address(r: Emitter, parameters: list[Value]) -> None:
     """A function without frame. Of several calls at one place, each the end of the one before, the first was called from outside."""
     slot, found = parameters
-    result = r.cell(found)
+    result, plain, hooked = r.cell(found), r.fresh("plain"), r.fresh("hooked")
+    place: Pointer = r.helper_pointer(TASK_BTF)
+    for name in ("task_struct.mm", "mm_struct.uprobes_state.xol_area"):
+        place = follow(r, place, name)
+        there = r.fresh("there")
+        r.branch_if(r.is_null(place), plain, there)
+        r.start(there)
+    r.branch_if(r.compare("eq", found, member(r, place, "xol_area.vaddr")), hooked, plain)
+    r.start(plain)
+    r.ret(found)
+    r.start_aside(hooked)
     task = r.helper(TASK)
     instance = r.cell(field(r, field(r, task, "task_struct.utask"), "uprobe_task.return_instances"))
     with r.loop(MOST_REPLACED, plain_turns=MOST_REPLACED) as loop:
