@@ -3,6 +3,7 @@
 CONFIG (environment): a JSON file with `program`, `offsets` (of instructions, in the file), `step`, `most`, `output`.
 """
 
+import contextlib
 import json
 import os
 
@@ -23,10 +24,8 @@ for setting in (
     "breakpoint pending off",
     "can-use-hw-watchpoints 0",
 ):
-    try:
+    with contextlib.suppress(gdb.error):
         gdb.execute(f"set {setting}")
-    except gdb.error:
-        pass
 gdb.execute("handle all nostop noprint pass", to_string=True)
 gdb.execute("starti", to_string=True)
 
