@@ -1,6 +1,6 @@
 """Runs inside gdb: at each n-th hit of some addresses the stack, as JSON lines. See unwinding.py.
 
-CONFIG (environment): a JSON file with `program`, `offsets` (of instructions, in the file), `step`, `most`, `output`.
+PROBELANG_UNWINDING (environment): a JSON file with `program`, `offsets` (of instructions, in the file), `step`, `most`, `output`.
 """
 
 import contextlib

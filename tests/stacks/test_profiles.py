@@ -83,6 +83,28 @@ def test_all_forms_at_once_say_the_same(run: Run, tmp_path: Path) -> None:
     assert sum(leaves) == sum(expected.values())
 
 
+def test_inlined_functions_are_frames(
+    probelang: Run, backend: Backend, compile_c: Compile, tmp_path: Path
+) -> None:
+    source = Path(__file__).parent / "targets/paths.c"
+    paths = compile_c(source, "-O2", "-g", "-fomit-frame-pointer", name="described")
+    command = f"{paths} {ROUNDS} truth"
+    probelang("run", "--backend", backend, "-c", command, "--folded", "out.txt", "-e", SCRIPT)
+    text = (tmp_path / "out.txt").read_text()
+    assert ";left;go_on;" in text
+    (tmp_path / "out.txt").write_text(text.replace(";go_on", ""))
+    assert read_folded(tmp_path / "out.txt") == truth(tmp_path)
+
+
+def test_standard_output_is_written_behind_what_the_script_prints(run: Run, tmp_path: Path) -> None:
+    result = run("--folded", "-", "-e", SCRIPT + " probe end { println(1) }")
+    first, _, rest = result.stdout.partition("\n")
+    (tmp_path / "out.txt").write_text(rest)
+    assert first == "1"
+    assert read_folded(tmp_path / "out.txt") == truth(tmp_path)
+    assert not (tmp_path / "-").exists()
+
+
 def test_counts_and_sums_of_aggregates(run: Run, tmp_path: Path) -> None:
     script = 'global sizes probe process.function("leaf") { sizes[ubacktrace()] <<< int_arg(1) }'
     run("--folded", "count.txt", "-e", script)
