@@ -184,10 +184,17 @@ def _on_stack(frame: int, at: int) -> code.Expr:
 # ---------------------------------------------------------------------------------------------- hooked returns
 
 
-def hidden_probes(low: Lowering) -> Iterator[typed.Probe]:
-    """For `within`: probes without code on the returns of the functions that are asked about, so that the kernel keeps a note of each call."""
+def _hooked(low: Lowering) -> Iterator[tuple[CodeSet, dict[int | None, Span]]]:
     for number, users in low.hooked.items():
         code_set = low.code_sets[number]
+        yield code_set, users
+        if code_set.around is not None:
+            yield code_set.around, users
+
+
+def hidden_probes(low: Lowering) -> Iterator[typed.Probe]:
+    """For `within`: probes without code on the returns of the functions that are asked about, so that the kernel keeps a note of each call."""
+    for code_set, users in _hooked(low):
         files = {file.path: file for file in code_set.files}
         # who asks in one process only has the others left alone
         pids = [None] if None in users else list(users)

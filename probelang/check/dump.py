@@ -226,7 +226,11 @@ def _code_set(number: int, code_set: CodeSet) -> Iterator[str]:
         yield f"    {file.path} {_ranges(file.ranges)}"
     for hook in code_set.hooks:
         yield f"    {hook.path} returns hooked at {_shortened([f'{offset:#x}' for offset in hook.offsets])}"
-    if code_set.unhooked:
+    if code_set.around is not None:
+        for hook in code_set.around.hooks:
+            offsets = _shortened([f"{offset:#x}" for offset in hook.offsets])
+            yield f"    {hook.path} copies by the stack, inside of what is hooked at {offsets}"
+    elif code_set.unhooked:
         yield "    by the stack, where no return is hooked"
 
 

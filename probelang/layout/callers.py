@@ -52,7 +52,8 @@ class FileWay:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Of one question in the handler of a probe, with all functions that are written into it, or in a function of its own. `files`
-    and `hooks` belong to those of the set. `unwinds`: the stack has to be unwound at every hit."""
+    and `hooks` belong to those of the set, `around` to the hooks of what is around its copies. `unwinds`: the stack has to be unwound at
+    every hit; with `around` only while one of these is under way."""
 
     probe: int | None
     function: int | None
@@ -62,6 +63,7 @@ class Decision:
     hooks: tuple[FileWay, ...]
     unwinds: bool
     text: str
+    around: tuple[FileWay, ...] = ()
 
 
 def decisions(program: typed.Program, options: Options) -> tuple[Decision, ...]:
@@ -118,9 +120,15 @@ class _Chooser:
         )
         segments = {f.path: f for f in code_set.files}
         hooks = tuple(self.way(h.path, segments.get(h.path), len(h.offsets)) for h in code_set.hooks)
-        unwinds = kind == WITHIN and (code_set.unhooked or not hooks)
-        text = _explain(code_set, kind, files, hooks, unwinds)
-        return Decision(probe, function, number, kind, files, hooks if kind == WITHIN else (), unwinds, text)
+        if kind == CODE_IN:
+            text = _explain(code_set, kind, files, (), False, ())
+            return Decision(probe, function, number, kind, files, (), False, text)
+        held = code_set.around or CodeSet("", ())
+        holders = {f.path: f for f in held.files}
+        around = tuple(self.way(h.path, holders.get(h.path), len(h.offsets)) for h in held.hooks)
+        unwinds = (code_set.unhooked or not hooks) and not around
+        text = _explain(code_set, kind, files, hooks, unwinds, around)
+        return Decision(probe, function, number, kind, files, hooks, unwinds, text, around)
 
     def way(self, path: str, segment: CodeFile | None, ranges: int | None) -> FileWay:
         if segment is not None and all(self.is_module_of(point, segment) for point in self.points):
@@ -152,7 +160,12 @@ class _Chooser:
 
 
 def _explain(
-    code_set: CodeSet, kind: str, files: tuple[FileWay, ...], hooks: tuple[FileWay, ...], unwinds: bool
+    code_set: CodeSet,
+    kind: str,
+    files: tuple[FileWay, ...],
+    hooks: tuple[FileWay, ...],
+    unwinds: bool,
+    around: tuple[FileWay, ...],
 ) -> str:
     if kind == CODE_IN:
         verb = "in" if all(f.ranges is None for f in files) else "is"
@@ -160,6 +173,9 @@ def _explain(
     if unwinds:
         reason = "not every return of it can be hooked" if hooks else "no return of it can be hooked"
         return f"within {code_set.text}: by unwinding the stack, {reason}"
+    if around:
+        own = f"hooked returns, {_list(hooks, 'function')}; " if hooks else ""
+        return f"within {code_set.text}: {own}its inlined copies by unwinding inside of {_list(around, 'function')}"
     return f"within {code_set.text}: hooked returns, {_list(hooks, 'function')}"
 
 

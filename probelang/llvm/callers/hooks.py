@@ -1,6 +1,6 @@
 """Calls under way whose returns are hooked: the kernel's list of them, the latest first.
 
-    search(e, ...)  ->  answers 1 where a function of the set is in the list of the current thread, and still active
+    search(e, ...)  ->  ACTIVE where a function of the set is in the list of the current thread, and still active
 
 An entry has the address of the hooked instruction, and where on the stack the return address was; there the kernel has put the
 address of its trampoline. Functions that were left by longjmp or an exception stay in the list until the kernel notices: their place lies
@@ -12,7 +12,7 @@ kernel/events/uprobes.c, prepare_uretprobe (a thread has at most 64 entries: wha
 from __future__ import annotations
 
 from probelang.artifact.codesets import CodeFile, CodeSet
-from probelang.layout.callers import Decision, Way
+from probelang.layout.callers import FileWay, Way
 from probelang.llvm.builder import Bit, Label, Pointer, Value
 from probelang.llvm.callers.predicate import Answer, Part, ask
 from probelang.llvm.callers.site import site_address, site_offset
@@ -21,25 +21,21 @@ from probelang.llvm.helper_ids import PROBE_READ_USER, TASK_BTF
 from probelang.llvm.unwind import locate
 from probelang.llvm.unwind.typed import follow, member
 
-MOST = 64
+MOST = 63
+"""One less than a full list: in that a call may be missing (MAX_URETPROBE_DEPTH)."""
 NONE, ACTIVE, UNTOLD = 0, 1, 2
 """What the search gives. UNTOLD: the list does not tell."""
 
 
-def search(e: Emitter, code_set: CodeSet, which: int, decision: Decision, answer: Answer) -> None:
-    """Goes on behind where no function of the set is found."""
-    ways = tuple(hook.way for hook in decision.hooks)
-    name = f"hooked_{which}" + "".join(f"_{way.name.lower()}" for way in ways)
+def search(e: Emitter, code_set: CodeSet, name: str, found_by: tuple[FileWay, ...]) -> Value:
+    """NONE, ACTIVE or UNTOLD. `found_by`: how each hook of the set is told."""
+    ways = tuple(hook.way for hook in found_by)
+    name += "".join(f"_{way.name.lower()}" for way in ways)
     parts = hooked_code(code_set, ways)
     to_offset = e.sub(site_offset(e), site_address(e)) if Way.MODULE in ways else Value("0")
     stack_pointer = e.register("rsp")
     locate.define(e, name, ("rsp", "module"), lambda r, given: _search(r, given, parts))
-    found = Value(e.assign(f"call i64 @{name}(i64 {stack_pointer}, i64 {to_offset})"))
-    active, behind = e.fresh("active"), e.fresh("behind")
-    e.branch_if(e.compare("eq", found, ACTIVE), active, behind)
-    e.start(active)
-    answer.give(1)
-    e.start_aside(behind)
+    return Value(e.assign(f"call i64 @{name}(i64 {stack_pointer}, i64 {to_offset})"))
 
 
 def hooked_code(code_set: CodeSet, ways: tuple[Way, ...]) -> list[Part]:

@@ -5,7 +5,8 @@
     can this thread be in a call of before?       no: 0; else the stack is unwound: 1, 0, or undecided where it is cut short
 
 Threads that began after the returns were hooked, and share no stack with an older one, have all their calls in the list. Any other is
-unwound until no such function is on its stack: from then on it is settled. What cannot be hooked is always unwound.
+unwound until no such function is on its stack: from then on it is settled. What cannot be hooked is always unwound; but of inlined copies
+the functions that hold them are hooked, and only inside of these the stack is unwound. A list that is full does not tell.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from probelang.artifact.codesets import CodeFile, CodeSet
 from probelang.artifact.points import FunctionPoint
 from probelang.artifact.stacks import FILE_SHIFT, MOST_FRAMES, OFFSET_MASK
 from probelang.diag import InternalError
-from probelang.llvm.builder import Bit, Label, Pointer, Value
+from probelang.llvm.builder import Bit, Label, Operand, Pointer, Value
 from probelang.llvm.callers import hooks
 from probelang.llvm.callers.mixing import mix
 from probelang.llvm.callers.predicate import Answer
@@ -34,7 +35,8 @@ from probelang.llvm.unwind.walk import walk_stack
 
 ROWS_LOG = 13
 """Of settled threads."""
-_ABSENT, _PRESENT, _UNKNOWN = 0, 1, 2
+_ABSENT, _PRESENT, _UNKNOWN, _HELD = 0, 1, 2, 3
+"""What unwinding finds. _HELD: no code of the set, but of what holds its copies."""
 _REGISTERS = ("rip", "rsp", "rbp")
 
 
@@ -46,12 +48,32 @@ def within_code(e: Emitter, values: Values, call: Call) -> Result:
     code_set = e.module.program.source.code_sets[which]
     answer = Answer(e)
     if not at_own_function(e, code_set, answer):
+        untold = e.fresh("untold")
         if decision.hooks:
-            hooks.search(e, code_set, which, decision, answer)
+            told = hooks.search(e, code_set, f"hooked_{which}", decision.hooks)
+            active, other = e.fresh("active"), e.fresh("other")
+            e.branch_if(e.compare("eq", told, hooks.ACTIVE), active, other)
+            e.start(active)
+            answer.give(1)
+            e.start_aside(other)
+            go_on_if(e, e.compare("eq", told, hooks.NONE), untold)
+        if decision.around and code_set.around is not None:
+            told = hooks.search(e, code_set.around, f"around_{which}", decision.around)
+            go_on_if(e, e.compare("eq", told, hooks.NONE), untold)
         if not decision.unwinds:
             pass_settled(e, which, answer)
-        unwind(e, code_set, which, answer, settles=not decision.unwinds)
+            unwind(e, code_set, which, answer, settles=True)
+            if untold in e.used:
+                e.start_aside(untold)
+        if decision.unwinds or untold in e.used:
+            unwind(e, code_set, which, answer, settles=False)
     return answer.finish(call.at)
+
+
+def go_on_if(e: Emitter, condition: Bit, otherwise: Label) -> None:
+    so = e.fresh("so")
+    e.branch_if(condition, so, otherwise)
+    e.start(so)
 
 
 def at_own_function(e: Emitter, code_set: CodeSet, answer: Answer) -> bool:
@@ -112,16 +134,11 @@ def only_young(e: Emitter, otherwise: Label) -> None:
     e.branch(otherwise)
     e.start_aside(later)
 
-    def only_if(condition: Bit) -> None:
-        so = e.fresh("so")
-        e.branch_if(condition, so, otherwise)
-        e.start(so)
-
-    only_if(e.compare("uge", member(e, task, "task_struct.start_time"), since))
+    go_on_if(e, e.compare("uge", member(e, task, "task_struct.start_time"), since), otherwise)
     tid, tgid = member(e, task, "task_struct.pid", 32), member(e, task, "task_struct.tgid", 32)
     programs = member(e, task, "task_struct.self_exec_id", 32)
     at_birth = member(e, task, "task_struct.parent_exec_id", 32)
-    only_if(e.either(e.compare("ne", tid, tgid), e.compare("ne", programs, at_birth)))
+    go_on_if(e, e.either(e.compare("ne", tid, tgid), e.compare("ne", programs, at_birth)), otherwise)
 
 
 def settled_row(e: Emitter, which: int) -> tuple[Pointer, Value]:
@@ -151,7 +168,7 @@ def unwind(e: Emitter, code_set: CodeSet, which: int, answer: Answer, settles: b
         )  # the stack of a process that begins, or lives already, is not that of the current task
         return
     name = f"within_{which}"
-    locate.define(e, name, _REGISTERS, lambda r, given: write_unwinding(r, given, code_set.files))
+    locate.define(e, name, _REGISTERS, lambda r, given: write_unwinding(r, given, code_set))
     given = ", ".join(f"i64 {e.register(register)}" for register in _REGISTERS)
     found = Value(e.assign(f"call i64 @{name}({given})"))
     for outcome, label in ((_PRESENT, e.fresh("present")), (_UNKNOWN, answer.undecided)):
@@ -161,12 +178,18 @@ def unwind(e: Emitter, code_set: CodeSet, which: int, answer: Answer, settles: b
             e.start(label)
             answer.give(1)
         e.start_aside(other)
+    if settles and code_set.around is not None:
+        held, free = e.fresh("held"), e.fresh("free")
+        e.branch_if(e.compare("eq", found, _HELD), held, free)
+        e.start(held)
+        answer.give(0)
+        e.start_aside(free)
     if settles:
         settle(e, which)
     answer.give(0)
 
 
-def write_unwinding(r: Emitter, given: list[Value], files: Sequence[CodeFile]) -> None:
+def write_unwinding(r: Emitter, given: list[Value], code_set: CodeSet) -> None:
     """A function that claims a frame for itself: so what asks needs none, and mostly stays without."""
     from probelang.llvm.handlers import claim_frame
 
@@ -177,18 +200,27 @@ def write_unwinding(r: Emitter, given: list[Value], files: Sequence[CodeFile]) -
     for register, value in zip(_REGISTERS, given, strict=True):
         r.store(r.at(module.header.registers + REGISTERS[register]), value)
     walk = walk_stack(r)
-    found = r.routine(
-        f"{r.symbol}_frames", ("walk",), lambda inner, at: search_frames(inner, at[0], files), walk.place
-    )
     result = r.alloca_word()
-    r.store(result, found, volatile=False)
-    with r.when(r.both(r.compare("eq", found, _ABSENT), walk.is_cut(r))):
+    r.store(result, find_frame(r, "frames", walk.place, code_set.files), volatile=False)
+    if code_set.around is not None:
+        with r.when(r.compare("eq", r.load(result, volatile=False), _ABSENT)):
+            held = find_frame(r, "held", walk.place, code_set.around.files)
+            r.store(result, r.mul(held, _HELD), volatile=False)
+    found = r.load(result, volatile=False)
+    absent = r.either(r.compare("eq", found, _ABSENT), r.compare("eq", found, _HELD))
+    with r.when(r.both(absent, walk.is_cut(r))):
         r.store(result, _UNKNOWN, volatile=False)
     r.store(r.frame_pointer(), 0)
     module.frame_end = max(module.frame_end, r.high)
     r.ret(r.load(result, volatile=False))
     r.start_aside(none)
     r.ret(_UNKNOWN)
+
+
+def find_frame(r: Emitter, name: str, walk: Operand, files: Sequence[CodeFile]) -> Value:
+    return r.routine(
+        f"{r.symbol}_{name}", ("walk",), lambda inner, at: search_frames(inner, at[0], files), walk
+    )
 
 
 def search_frames(r: Emitter, walk: Value, files: Sequence[CodeFile]) -> None:
