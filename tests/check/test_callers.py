@@ -223,7 +223,16 @@ def test_one_process_alone_is_hooked_where_only_it_asks() -> None:
 
 
 def test_what_has_no_returns_to_hook_needs_no_probe() -> None:
-    assert len(check('global n probe P.function("leaf") { n += within function("small") }').probes) == 1
+    text = 'global n probe P.function("leaf") { n += within statement("outer@program.c:*") }'
+    assert len(check(text).probes) == 1
+
+
+def test_of_what_is_inlined_the_functions_around_it_are_hooked() -> None:
+    program = check('global n probe P.function("leaf") { n += within function("small") }')
+    _, hidden = program.probes
+    (found,) = program.code_sets
+    assert found.around is not None and isinstance(hidden.point, FunctionPoint)
+    assert [tuple(s.offset for s in hidden.point.sites)] == [hook.offsets for hook in found.around.hooks]
 
 
 def test_a_tracer_needs_no_hooks() -> None:
