@@ -64,7 +64,7 @@ def file_of(e: Emitter, address: Value, area: areas.Area, unknown: Label) -> Fil
     e.module.uses_code_files = True
     define(e, "meet_file", ("address",), _meet)
     known, met = e.fresh("known"), e.fresh("met")
-    with e.key_memory(8) as key:
+    with e.stack_word() as key:
         e.store(key, e.get(area.inode))
         entry = e.helper_pointer(MAP_LOOKUP, e.map(CODE_FILES), key)
         first = e.current

@@ -70,9 +70,9 @@ def _below(r: Emitter, pivots: Pointer, page: Value, low: int, high: int) -> Val
     """How many pivots lie below the page: without branches. One less makes of the empty ones the highest."""
     count: Value = Value("0")
     for i in range(low, high):
-        pivot = r.load(r.offset(pivots, 8 * i), volatile=False)
-        last = r.shift_right(r.sub(pivot, 1), _PAGE_BITS)
-        count = r.add(count, r.shift_right(r.sub(last, page), 63))
+        pivot = r.load(r.offset(pivots, 8 * i))
+        last = r.opaque(r.shift_right(r.sub(pivot, 1), _PAGE_BITS))  # else LLVM makes branches of it
+        count = r.opaque(r.add(count, r.shift_right(r.sub(last, page), 63)))  # and keeps all on the stack
     return count
 
 
