@@ -14,11 +14,12 @@ from xml.etree import ElementTree
 import pytest
 
 from probelang.options import Backend
-from tests.conftest import TIMEOUT_S, Compile, Result, Run
+from tests.conftest import TIMEOUT_S, Compile, Result, Run, only
 from tests.stacks.test_pprof import names, read_profile
 
 ROOT = Path(__file__).parent.parent.parent
 ROUNDS = 400
+once = only("kernel", "what is done with the array does not depend on who filled it")
 SCRIPT = 'global calls probe process.function("leaf") { calls[ubacktrace()]++ }'
 
 
@@ -63,6 +64,7 @@ def test_folded_stacks_are_what_the_program_counted(run: Run, tmp_path: Path) ->
     assert lines == sorted(lines)
 
 
+@once
 def test_what_is_drawn_is_not_also_printed(run: Run) -> None:
     assert run("--folded", "out.txt", "-e", SCRIPT).stdout == ""
 
@@ -96,6 +98,7 @@ def test_inlined_functions_are_frames(
     assert read_folded(tmp_path / "out.txt") == truth(tmp_path)
 
 
+@once
 def test_standard_output_is_written_behind_what_the_script_prints(run: Run, tmp_path: Path) -> None:
     result = run("--folded", "-", "-e", SCRIPT + " probe end { println(1) }")
     first, _, rest = result.stdout.partition("\n")
@@ -114,6 +117,7 @@ def test_counts_and_sums_of_aggregates(run: Run, tmp_path: Path) -> None:
     assert read_folded(tmp_path / "sum.txt") == expected
 
 
+@once
 def test_sums_are_kept_where_the_script_only_counts(run: Run, tmp_path: Path) -> None:
     script = (
         'global sizes probe process.function("leaf") { sizes[ubacktrace()] <<< int_arg(1) } '
@@ -124,12 +128,14 @@ def test_sums_are_kept_where_the_script_only_counts(run: Run, tmp_path: Path) ->
     assert sum(read_folded(tmp_path / "sum.txt").values()) == sum(truth(tmp_path, 1).values())
 
 
+@once
 def test_other_parts_of_the_key_are_roots(run: Run, tmp_path: Path) -> None:
     script = 'global calls probe process.function("leaf") { calls[execname(), ubacktrace()]++ }'
     run("--folded", "out.txt", "-e", script)
     assert read_folded(tmp_path / "out.txt", "paths;") == truth(tmp_path)
 
 
+@once
 def test_several_arrays_are_roots_and_one_can_be_chosen(run: Run, tmp_path: Path) -> None:
     script = (
         'global once, twice probe process.function("leaf") { once[ubacktrace()]++ twice[ubacktrace()] += 2 }'
@@ -142,6 +148,7 @@ def test_several_arrays_are_roots_and_one_can_be_chosen(run: Run, tmp_path: Path
     assert read_folded(tmp_path / "one.txt") == expected
 
 
+@once
 def test_what_end_probes_delete_is_written_nevertheless(run: Run, tmp_path: Path) -> None:
     script = SCRIPT + " probe end { delete calls println(1) }"
     result = run("--folded", "out.txt", "-o", "printed", "-e", script)
@@ -149,6 +156,7 @@ def test_what_end_probes_delete_is_written_nevertheless(run: Run, tmp_path: Path
     assert read_folded(tmp_path / "out.txt") == truth(tmp_path)
 
 
+@once
 def test_when_the_script_ends_the_session(run: Run, tmp_path: Path) -> None:
     script = (
         "global n "
@@ -159,6 +167,7 @@ def test_when_the_script_ends_the_session(run: Run, tmp_path: Path) -> None:
     assert sum(read_folded(tmp_path / "out.txt").values()) == 10
 
 
+@once
 def test_after_so_many_seconds(probelang: Run, backend: Backend, paths: Path, tmp_path: Path) -> None:
     command = f"{paths} {ROUNDS} truth stay"
     probelang("run", "--backend", backend, "-c", command, "-T", "2", "--folded", "out.txt", "-e", SCRIPT)
