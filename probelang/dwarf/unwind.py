@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from probelang.dwarf.frameentries import Table, eh_frame
 from probelang.dwarf.image import BinaryError, Image, build_id, parse_image, read_image
 from probelang.dwarf.unwindcode import FARTHEST, PC_BITS, UNKNOWN
-from probelang.dwarf.unwindentries import MOST_BYTES, Function, read_functions
+from probelang.dwarf.unwindentries import MOST_BYTES, Function, executable, read_functions
 from probelang.dwarf.unwindframes import is_framed
 from probelang.dwarf.unwindgaps import slots, starts_and_signal_returns
 
@@ -37,9 +37,9 @@ class UnwindTable:
 def unwind_table(image: Image) -> UnwindTable:
     """Raises BinaryError."""
     table = eh_frame(image)
-    functions = slots(image)
-    entries = () if table is None else read_functions(table, image.segments)
-    for more in (entries, _of_debug_frames(image), starts_and_signal_returns(image)):
+    entries = () if table is None else read_functions(table, executable(image))
+    functions: list[Function] = []
+    for more in (slots(image), entries, _of_debug_frames(image), starts_and_signal_returns(image)):
         functions = sorted([*functions, *_without(functions, more)], key=_low)
     rows = _joined(functions)
     return UnwindTable(rows.tobytes(), is_framed(image.data, rows, functions))
@@ -80,7 +80,7 @@ def _of_debug_frames(image: Image) -> Iterator[Function]:
                 section = open_section(file, ".debug_frame", Budget(MOST_BYTES))
                 if section is not None and section.size:
                     table = Table(section.path, section.name, section.data, 0, section.size, 0, False)
-                    yield from read_functions(table, image.segments)
+                    yield from read_functions(table, executable(image))
 
 
 def _separate(image: Image) -> Iterator[Image]:
@@ -91,11 +91,11 @@ def _separate(image: Image) -> Iterator[Image]:
 
 
 def _without(known: list[Function], more: Iterable[Function]) -> list[Function]:
-    """Those of `more` that begin in none of the `known`."""
+    """Those of `more` that begin in none of the `known`, and whose places fit a row."""
     found: list[Function] = []
     for function in more:
         index = bisect_right(known, function[0], key=_low) - 1
-        if index < 0 or known[index][1] <= function[0]:
+        if function[1] <= FARTHEST and (index < 0 or known[index][1] <= function[0]):
             found.append(function)
     return found
 
@@ -120,4 +120,6 @@ def _joined(functions: list[Function]) -> array[int]:
         end = high
     if joined[-1] >> PC_BITS != UNKNOWN >> PC_BITS:
         joined.append(end | UNKNOWN)
+    if len(joined) > 1 and not joined[1] & FARTHEST:
+        joined.pop(0)  # a function begins where the file does
     return joined

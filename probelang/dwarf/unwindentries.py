@@ -1,6 +1,6 @@
 """The functions that a section of frame entries describes, each with its rows.
 
-    list(read_functions(eh_frame(image), image.segments))
+    list(read_functions(eh_frame(image), executable(image)))
     ->  [(0x1139, 0x1156, [0 | word(ROW_RSP, 1), 1 | word(ROW_RSP, 2, -2), ...]), ...]      offsets in the file, in the section's order
 
 Compilers write few different programs of instructions: equal ones are run once. What is damaged in one entry costs only that function;
@@ -14,12 +14,13 @@ from typing import NamedTuple, TypeAlias
 
 from probelang.dwarf.cfi import BadInstruction
 from probelang.dwarf.frameentries import Cie, Record, Table, pointer_at, read_cie, record_at
-from probelang.dwarf.image import Segment
+from probelang.dwarf.image import Image, Segment
 from probelang.dwarf.leb import unsigned
 from probelang.dwarf.unwindcode import FARTHEST, Flattener, NeedsPointer, Rows
 
 MOST_BYTES = 32 << 20
 """Of a section. That of a browser has 15 MB."""
+MOST_SEGMENTS = 64
 Function: TypeAlias = tuple[int, int, Rows]
 
 
@@ -31,14 +32,18 @@ class _Common(NamedTuple):
     known: dict[bytes, Rows]
 
 
-def read_functions(table: Table, segments: tuple[Segment, ...]) -> Iterator[Function]:
+def executable(image: Image) -> list[Segment]:
+    """Its segments of code: linkers write one; of a damaged file not more than a few are looked at."""
+    return [s for s in image.segments if s.executable and s.offset < len(image.data)][:MOST_SEGMENTS]
+
+
+def read_functions(table: Table, code: list[Segment]) -> Iterator[Function]:
     """Only of code that is in the file. Raises BinaryError."""
     if table.end - table.start > MOST_BYTES:
         table.fail("is too large to be unwound by")
     # a copy, which slices faster than a mapped file
     data = table.data[table.start : table.end]
     table = Table(table.path, table.name, data, 0, len(data), table.address, table.is_eh)
-    code = [s for s in segments if s.executable]
     commons, entries = _sorted_out(table)
     for position, common in entries:
         found = _function(table, position, commons.get(common))
@@ -48,9 +53,7 @@ def read_functions(table: Table, segments: tuple[Segment, ...]) -> Iterator[Func
         for segment in code:
             if segment.address <= low < segment.address + segment.file_size:
                 offset = low - segment.address + segment.offset
-                end = min(offset + size, segment.offset + segment.file_size)
-                if end <= FARTHEST:
-                    yield offset, end, rows
+                yield offset, min(offset + size, segment.offset + segment.file_size), rows
                 break
 
 

@@ -19,7 +19,7 @@ from probelang.artifact.stacks import ROW_END, ROW_PLT, ROW_RSP, ROW_SIGNAL
 from probelang.dwarf.image import Image
 from probelang.dwarf.plt import SECTIONS
 from probelang.dwarf.unwindcode import Rows, word
-from probelang.dwarf.unwindentries import Function
+from probelang.dwarf.unwindentries import Function, executable
 
 _START_BYTES = 128
 _SLOT_BYTES = 16
@@ -66,15 +66,15 @@ def starts_and_signal_returns(image: Image) -> Iterator[Function]:
 
 
 def _start(image: Image) -> Iterator[Function]:
-    for segment in image.segments:
-        if segment.executable and segment.address <= image.entry < segment.address + segment.file_size:
+    for segment in executable(image):
+        if segment.address <= image.entry < segment.address + segment.file_size:
             low = image.entry - segment.address + segment.offset
             yield low, min(low + _START_BYTES, segment.offset + segment.file_size), [word(ROW_END)]
 
 
 def _signal_returns(image: Image) -> Iterator[Function]:
     """From the byte before on: the address is looked up as that of a call's return."""
-    for segment in image.segments:
-        if segment.executable:
-            for found in _RESTORE.finditer(image.data, segment.offset, segment.offset + segment.file_size):
-                yield found.start() - 1, found.end(), [word(ROW_SIGNAL)]
+    for segment in executable(image):
+        end = min(segment.offset + segment.file_size, len(image.data))
+        for found in _RESTORE.finditer(image.data, segment.offset, end):
+            yield max(found.start() - 1, 0), found.end(), [word(ROW_SIGNAL)]

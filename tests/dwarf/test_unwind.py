@@ -9,6 +9,7 @@ import struct
 import subprocess
 from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -400,6 +401,12 @@ def test_a_row_holds_up_to_the_next(advance: bytes, distance: int) -> None:
         (START + distance, (3, 0, ROW_RSP)),
         (START + SIZE, UNKNOWN),
     ]
+
+
+def test_a_function_may_begin_where_the_file_does() -> None:
+    image = image_of(section_of(b"\x41\x0e\x10"))
+    moved = replace(image, segments=(Segment(START, 0, 0x1000, 0x1000, True),))
+    assert rows_of(unwind_table(moved)) == [(0, BEGIN), (1, (2, 0, ROW_RSP)), (SIZE, UNKNOWN)]
 
 
 def test_remembered_states_are_a_stack() -> None:
