@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from probelang import typed
 from probelang.artifact.code import Call, Foreach, Format, Order, Print, Type, Variable
@@ -33,7 +34,6 @@ from probelang.artifact.points import (
 from probelang.builtins.table import overloads
 from probelang.diag import CompileError, Diagnostic
 from probelang.diag.deferred import kernel as mistakes
-from probelang.layout.callers import decisions
 from probelang.layout.clones import levels_of, make_clones
 from probelang.layout.keys import TASK_COMM, index_uses, key_fields, key_size
 from probelang.layout.needs import BRANCHES_IN_REGISTERS, needs_frame
@@ -43,6 +43,9 @@ from probelang.layout.tokens import token_lengths
 from probelang.layout.usage import Usage, callees, usage
 from probelang.layout.walk import Node, nodes, probe_nodes
 from probelang.options import Options
+
+if TYPE_CHECKING:
+    from probelang.layout.callers import Decision
 
 F_NO_PREALLOC = 1
 PREALLOCATED_BYTES = 1 << 20  # larger hash maps get their elements one by one
@@ -89,8 +92,17 @@ def lay_out(program: typed.Program, options: Options) -> Program:
         mailbox=mailbox,
         text_capacity=capacity,
         sequences=sequences,
-        decisions=decisions(program, options),
+        decisions=decide_callers(program, options),
     )
+
+
+def decide_callers(program: typed.Program, options: Options) -> tuple[Decision, ...]:
+    """How each question about callers is decided, where there are any."""
+    if not program.code_sets:
+        return ()
+    from probelang.layout.callers import decisions
+
+    return decisions(program, options)
 
 
 def text_capacity(string_size: int) -> int:

@@ -11,11 +11,13 @@ only the lowering needs: the handlers of the kernel half and how each becomes pr
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from probelang import typed
 from probelang.artifact.manifest import MapSpec, Storage
-from probelang.layout.callers import Decision
+
+if TYPE_CHECKING:
+    from probelang.layout.callers import Decision
 
 EntryKind = Literal["uprobe", "profile", "exec", "fork", "exit", "syscall", "alive"]
 

@@ -24,7 +24,6 @@ from probelang.layout.usage import callees
 from probelang.layout.walk import probe_nodes
 from probelang.llvm import errors, expressions, functions, statements
 from probelang.llvm.builder import Bit, Label, Pointer, Value
-from probelang.llvm.callers.site import SAVED, site_address
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.frame import REGISTERS
 from probelang.llvm.helper_ids import CPU, MAP_LOOKUP, PID_TGID
@@ -335,7 +334,9 @@ def save_context(e: Emitter) -> None:
             e.store(e.at(header.task), e.task())
         elif name == "site":
             e.store(e.at(header.site), e.site())
-        elif name == SAVED:
+        elif name == "site_address":
+            from probelang.llvm.callers.site import site_address
+
             e.store(e.at(header.context), site_address(e))
         elif name.startswith("context"):
             index = int(name.removeprefix("context"))

@@ -15,7 +15,6 @@ from probelang.artifact.manifest import Constant, MapSpec, Record
 from probelang.artifact.object import FunctionInfo, ParameterKind
 from probelang.artifact.stacks import STACK_BYTES
 from probelang.diag import Diagnostic, InternalError
-from probelang.layout.callers import Decision
 from probelang.layout.program import Program
 from probelang.layout.tokens import token_calls
 from probelang.llvm.builder import Builder, Pointer, Value
@@ -24,6 +23,7 @@ from probelang.options import Options
 from probelang.source import Span
 
 if TYPE_CHECKING:
+    from probelang.layout.callers import Decision
     from probelang.llvm.functions import Linkage
 
 MESSAGE_SIZE = (
