@@ -59,7 +59,7 @@ def ask_one_that_waits(
     claims = read_claims(program.source, program.way.traits | {backend}, program.values)
     asked = folder / "asked.probe"
     asked.write_text(script(claims) + READY)
-    target = start(program.program)
+    target = start(program.program, "100" if backend == "kernel" else "5")
     words = ("-x", str(target.pid), *options, str(asked))
     session = start(sys.executable, "-m", "probelang", "run", "--backend", backend, *words)
     said, _ = target.communicate("go on\n", timeout=TIMEOUT_S)

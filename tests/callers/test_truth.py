@@ -8,6 +8,7 @@ import pytest
 
 from probelang.options import Backend
 from tests.callers.conftest import Build
+from tests.conftest import only
 
 pytestmark = pytest.mark.kernel
 
@@ -66,26 +67,28 @@ SOMETIMES = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["shared", "inside", pytest.param("plain", marks=SOMETIMES), pytest.param("plugin", marks=SOMETIMES)],
+    "name", ["shared", *(pytest.param(name, marks=SOMETIMES) for name in ("inside", "plain", "plugin"))]
 )
 def test_while_threads_map_and_unmap(name: str, built: Build, check: Check, backend: Backend) -> None:
-    check(built(name, "c -O2 -pie -g"), f"{{program}} -t 4 -m -n {ROUNDS[backend]}")
+    threads, rounds = (4, ROUNDS[backend]) if backend == "kernel" else (2, 4)
+    check(built(name, "c -O2 -pie -g"), f"{{program}} -t {threads} -m -n {rounds}")
 
 
 @pytest.mark.parametrize("name", ["shared", pytest.param("plain", marks=SOMETIMES)])
 def test_in_two_processes_at_once_their_children_and_what_they_become(
     name: str, built: Build, check: Check, backend: Backend
 ) -> None:
-    one = f"{{program}} -n {ROUNDS[backend] // 4} -f 2 -e 1"
+    one = f"{{program}} -n {500 if backend == 'kernel' else 4} -f 1 -e 1"
     check(built(name, "c -O2 -pie -g"), f"sh -c '{one} & {one} -t 2 -m & wait'")
 
 
+@only("kernel", "how many run a handler at the same time")
 @pytest.mark.slow
 def test_of_a_hundred_threads(built: Build, check: Check, backend: Backend) -> None:
-    check(built("plain", "c -O2 -pie -g"), f"{{program}} -t 100 -m -n {ROUNDS[backend] // 10}")
+    check(built("plain", "c -O2 -pie -g"), "{program} -t 100 -m -n 200")
 
 
+@only("kernel", "how a program searches among thousands of ranges")
 @pytest.mark.parametrize("way", ["c -O1", pytest.param("c -O2 -g", marks=pytest.mark.slow)])
 def test_thousands_of_callers(way: str, built: Build, check: Check, backend: Backend) -> None:
-    check(built("many", way), f"{{program}} -n {5 if backend == 'kernel' else 1}")
+    check(built("many", way), "{program} -n 5")

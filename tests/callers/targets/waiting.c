@@ -1,4 +1,4 @@
-/* Threads that are inside functions already, some and some not, when the session begins; then they go on.
+/* Threads that are inside functions already, some and some not, when the session begins; then they go on, as often as the argument says.
  *
  *@ probe process("{program}").function("callee")
  *@ 1                                                     = all
@@ -18,7 +18,7 @@ DEPTH(deep);
 DEPTH(late);
 DEPTH(hull);
 static pthread_barrier_t gate;
-static int threads = 6;
+static int threads = 6, times = 100;
 
 NOIPA long callee(long n)
 {
@@ -87,7 +87,7 @@ NOIPA void *work(void *number)
     case 1: deep(20 + n, 1); break;
     default: hull(n, 1); break;
     }
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < times; i++) {
         callee(i);
         outer(i, 0);
         deep(i % 11, 0);
@@ -98,9 +98,11 @@ NOIPA void *work(void *number)
     return NULL;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     pthread_t ids[16];
+    if (argc > 1)
+        times = atoi(argv[1]);
     pthread_barrier_init(&gate, NULL, (unsigned)threads + 1);
     for (long i = 0; i < threads; i++)
         pthread_create(&ids[i], NULL, work, (void *)i);
