@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from probelang import syntax
+from probelang.artifact.codesets import CodeSet
 from probelang.artifact.points import Point
 from probelang.source import Span
 
@@ -40,15 +41,24 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How a function is called. `returns`: addresses in the image one of which it returns to. `outer`: calls one of which its caller
+    was made by, then one of which that one's was, and so on."""
+
+    returns: tuple[int, ...]
+    outer: tuple[CodeSet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SiteDetail:
     """What the compiler must know of a site besides. `instance`: the entry of the debug information (its offset in .debug_info) that the
     site belongs to, a function or an inlined copy of one; None: the innermost that has the address. `is_entry`: whether it is where that
-    begins. `callers`: addresses in the image that the function must return to, empty: any."""
+    begins. `callers`: the ways in which the function must have been called, empty: any."""
 
     instance: int | None = None
     is_entry: bool = True
     mark: Mark | None = None
-    callers: tuple[int, ...] = ()
+    callers: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def _with_entry(
     low: Lowering,
     entries: EntryValues,
     target: TargetSite | None,
-    callers: tuple[int, ...],
+    callers: tuple[resolved.Way, ...],
     begins: Sequence[tuple[Body, syntax.Expression]],
     made: typed.Probe,
     needed: bool,
@@ -143,21 +143,39 @@ def _cookie(kept: Sequence[Kept]) -> Kept | None:
     return next((k for k in numbers if k.is_time), numbers[0] if numbers else None)
 
 
-def called_by(low: Lowering, target: TargetSite, callers: tuple[int, ...], at: int) -> code.Expr:
-    """Whether the function at whose entry the probe stands returns to one of these addresses of its file."""
+def called_by(low: Lowering, target: TargetSite, ways: tuple[resolved.Way, ...], at: int) -> code.Expr:
+    """Whether the function in which the probe stands was called in one of these ways."""
     is_fixed = target.binary.kind == "exec"
-    base = number(0) if is_fixed else plus(here(), -target.address)
     back = return_address(plus(target.frame_address(), -WORD_BYTES), at)
     if not is_fixed:
-        back = code.Binary("-", back, base, at)
-    first, *others = callers
-    if not others:
-        return code.Compare("==", back, number(first))
+        back = code.Binary("-", back, plus(here(), -target.address), at)
+    if sum(len(way.returns) for way in ways) == 1:
+        return _outer(low, code.Compare("==", back, number(ways[0].returns[0])), ways[0], at)
     local = low.keep(Type.LONG)
-    test: code.Expr = code.Compare("==", code.Assign(local, "=", back, Type.LONG, at), number(first))
-    for caller in others:
-        test = code.Logical("||", test, code.Compare("==", local, number(caller)))
+    kept: code.Expr = code.Assign(local, "=", back, Type.LONG, at)
+    whole: code.Expr | None = None
+    for way in ways:
+        test: code.Expr | None = None
+        for address in way.returns:
+            test = _or(test, code.Compare("==", kept, number(address)))
+            kept = local
+        assert test is not None
+        whole = _or(whole, _outer(low, test, way, at))
+    assert whole is not None
+    return whole
+
+
+def _outer(low: Lowering, test: code.Expr, way: resolved.Way, at: int) -> code.Expr:
+    """And the callers above: by the stack."""
+    for level, calls in enumerate(way.outer, start=2):
+        address = plus(code.Call("ustack", (number(level),), Type.LONG, at), -1)
+        question = code.Call("code_in", (address, number(low.code_set(calls))), Type.LONG, at)
+        test = code.Logical("&&", test, question)
     return test
+
+
+def _or(left: code.Expr | None, right: code.Expr) -> code.Expr:
+    return right if left is None else code.Logical("||", left, right)
 
 
 def _and(left: code.Expr, right: code.Expr | None) -> code.Expr:

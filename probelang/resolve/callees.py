@@ -1,10 +1,10 @@
 """Functions that a function calls, as sites that count only when it is the caller.
 
     callee_sites(file, "main", "work", 1, ".call", span)
-    ->  Sites((Site(0x1139, function="work"),), (SiteDetail(callers=(0x1158, 0x1170)),))
+    ->  Sites((Site(0x1139, function="work"),), (SiteDetail(callers=(Way((0x1158, 0x1170)),)),))
 
-`callers` are the return addresses of the calls in `main`; a handler runs only when work returns to one of them. A copy of work that
-was inlined into main needs no such test. Calls are those that debug information knows; in code without such (not optimised) the
+These are the return addresses of the calls in `main`; a handler runs only when work returns to one of them. Callees of callees are told by
+the stack: each frame must return to a call of its level. A copy of work that was inlined into main needs no such test. Calls are those that debug information knows; in code without such (not optimised) the
 direct calls among the instructions. Calls through pointers are not known, and what lies in other files has no site in this one.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from probelang.artifact.codesets import CodeSet
 from probelang.diag import similar_names
 from probelang.diag.places import NoSuchCallee
 from probelang.dwarf import constants as c
@@ -28,11 +29,12 @@ from probelang.dwarf.plt import find_slots
 from probelang.dwarf.ranges import entry_ranges
 from probelang.dwarf.types import origins, own_name
 from probelang.resolve.candidates import Candidate, FileTarget, Sites, settle
+from probelang.resolve.extents import Code, joined
 from probelang.resolve.families import component_text
 from probelang.resolve.functions import code_around, declared_name
 from probelang.resolve.patterns import Lines, parse_place
 from probelang.resolve.sources import instances_at
-from probelang.resolved import SiteDetail
+from probelang.resolved import SiteDetail, Way
 from probelang.sites.instructions import Instructions
 from probelang.source import Span
 
@@ -57,14 +59,13 @@ def callee_sites(
     Raises BinaryError when there are none."""
     matches = _matcher(callee)
     is_return = suffix.startswith(".return")
-    calls = Calls(file)
     found: list[Candidate] = []
     known: set[str] = set()
-    functions = instances_at(file, pattern)
-    for caller, one in _levels(calls, functions, depth):
-        known.add(one.name)
-        if matches(one) and (one.returns or not suffix):
-            found.append(_candidate(file, caller, one, callee, suffix))
+    reached = _reach(Calls(file), instances_at(file, pattern), depth)
+    for step in reached.steps.values():
+        known.add(step.callee.name)
+        if matches(step.callee) and (step.callee.returns or not suffix):
+            found.append(_candidate(file, reached, step, suffix))
     if not found:
         similar = () if is_pattern(callee) else similar_names(callee, sorted(known))
         mistake = NoSuchCallee(path=file.binary.path, function=str(pattern), name=callee, similar=similar)
@@ -87,35 +88,83 @@ def _matcher(callee: str) -> Callable[[Callee], bool]:
     return matches
 
 
-def _levels(calls: Calls, functions: tuple[Instance, ...], depth: int) -> Iterator[tuple[Instance, Callee]]:
-    """Calls level by level; each function is asked once."""
-    seen: set[tuple[int, int]] = set()
-    level = list(functions)
+@dataclass(slots=True, eq=False)
+class Step:
+    """A callee as it is reached. `caller`: the first of those that call it. `frames`: how many frames lie between it and the function that
+    was named, itself included; a copy has none of its own. `returns`: where all those calls of it return to."""
+
+    caller: Instance
+    callee: Callee
+    frames: int
+    returns: set[int]
+
+
+@dataclass(slots=True, eq=False)
+class Reached:
+    """`calls[n]`: where the calls return to that make the n-th frame, from 1."""
+
+    steps: dict[tuple[object, ...], Step]
+    calls: dict[int, set[int]]
+
+
+def _reach(calls: Calls, functions: tuple[Instance, ...], depth: int) -> Reached:
+    """Level by level. What a frame really returns to is in one function only, so that calls of one level need no telling apart."""
+    reached = Reached({}, {})
+    seen: set[tuple[int, int, int]] = set()
+    level = [(function, 0) for function in functions]
     for _ in range(depth):
-        below: list[Instance] = []
-        for caller in level:
-            key = caller.address, caller.offset
+        below: list[tuple[Instance, int]] = []
+        for caller, frames in level:
+            key = caller.address, caller.offset, frames
             if key in seen or len(seen) > MAXIMUM_FUNCTIONS:
                 continue
             seen.add(key)
             for one in calls.of(caller):
-                yield caller, one
+                own = frames + bool(one.returns)
+                _note(reached, caller, one, own)
                 if one.instance is not None:
-                    below.append(one.instance)
+                    below.append((one.instance, own))
         level = below
+    return reached
 
 
-def _candidate(file: FileTarget, caller: Instance, one: Callee, pattern: str, suffix: str) -> Candidate:
+def _note(reached: Reached, caller: Instance, one: Callee, frames: int) -> None:
+    copy = None if one.returns or one.instance is None else one.instance.offset
+    step = reached.steps.setdefault((one.address, one.name, copy, frames), Step(caller, one, frames, set()))
+    step.returns.update(one.returns)
+    if one.returns:
+        reached.calls.setdefault(frames, set()).update(one.returns)
+
+
+def _ways(file: FileTarget, reached: Reached, step: Step) -> tuple[Way, ...]:
+    """How a callee was called: none for a copy inside the function that was named."""
+    if step.frames == 0:
+        return ()
+    own = step.returns or reached.calls[step.frames]
+    outer = tuple(_code_set(file, reached.calls[n]) for n in range(step.frames - 1, 0, -1))
+    return (Way(tuple(sorted(own)), outer),)
+
+
+def _code_set(file: FileTarget, returns: set[int]) -> CodeSet:
+    """The last bytes of these calls."""
+    from probelang.resolve.codesets import code_file
+
+    calls = Code(joined((address - 1, address) for address in returns))
+    return CodeSet("callees", (code_file(file.binary, calls),))
+
+
+def _candidate(file: FileTarget, reached: Reached, step: Step, suffix: str) -> Candidate:
+    caller, one = step.caller, step.callee
     function = component_text("function", declared_name(caller, caller.name))
     shown = one.name if one.instance is None else declared_name(one.instance, one.name)
     text = f"{file.text}.{function}.{component_text('callee', shown)}{suffix}"
+    ways = _ways(file, reached, step)
     if not one.returns and one.instance is not None:
-        return Candidate(
-            one.address, one.name, text, SiteDetail(one.instance.offset), code_around(one.instance)
-        )
+        detail = SiteDetail(one.instance.offset, callers=ways)
+        return Candidate(one.address, one.name, text, detail, code_around(one.instance))
     offset = file.binary.image.offset_of(one.address) or 0
     own = Function(one.name, one.symbol, one.address, offset, 0, False, False)
-    return Candidate(one.address, one.name, text, SiteDetail(callers=one.returns), function=own)
+    return Candidate(one.address, one.name, text, SiteDetail(callers=ways), function=own)
 
 
 class Calls:

@@ -108,7 +108,7 @@ def merged(candidates: Iterable[Candidate]) -> list[Candidate]:
         key = candidate.address, candidate.detail.instance, candidate.name
         known = found.get(key)
         if known is not None and known.detail.callers and candidate.detail.callers:
-            callers = sorted({*known.detail.callers, *candidate.detail.callers})
+            callers = dict.fromkeys((*known.detail.callers, *candidate.detail.callers))
             candidate = replace(known, detail=replace(known.detail, callers=tuple(callers)))
         elif known is not None:
             continue

@@ -124,13 +124,13 @@ class CodeSets:
                 failures.append(respan(error.diagnostic, _blamed(error.diagnostic, test).span))
         if not found:
             raise CompileError(failures[:1])
-        files = tuple(_code_file(file.binary, code) for file, code in found)
+        files = tuple(code_file(file.binary, code) for file, code in found)
         if test.subject == "caller":
             return CodeSet(point_text(test.code), files)
         found_hooks = hooks_of(found, around, self.env)
         held: CodeSet | None = None
         if found_hooks.around:
-            holders = tuple(_code_file(file.binary, code) for file, code in found_hooks.around)
+            holders = tuple(code_file(file.binary, code) for file, code in found_hooks.around)
             held = CodeSet(f"what holds {point_text(test.code)}", holders, found_hooks.around_hooks)
         return CodeSet(point_text(test.code), files, found_hooks.hooks, found_hooks.unhooked, held)
 
@@ -234,7 +234,8 @@ def _comes_from(
     return any(e.key in keys and declared_at(e)[1] + place.lines.behind == line for e in chain)
 
 
-def _code_file(binary: Binary, code: Code | None) -> CodeFile:
+def code_file(binary: Binary, code: Code | None) -> CodeFile:
+    """`code`: None stands for all of the file's. Raises BinaryError."""
     image = binary.image
     segments = [s for s in image.segments if s.executable]
     if not segments:
