@@ -6,20 +6,14 @@ from collections.abc import Mapping
 
 from probelang.artifact.code import Call, Piece
 from probelang.artifact.integers import INTEGERS
-from probelang.llvm.builder import Label, Operand, Pointer, Value
-from probelang.llvm.calls.identity import field
+from probelang.llvm.builder import Operand, Value
 from probelang.llvm.calls.lowering import Lowering, Result, Values, number
 from probelang.llvm.calls.text import quote
 from probelang.llvm.emitter import Emitter
-from probelang.llvm.helper_ids import TASK, TASK_BTF
 from probelang.llvm.text.compose import Composition
 from probelang.llvm.text.format import format_piece
 from probelang.llvm.text.userstring import FAULT, finish_read, read_user_bytes, read_user_string
-from probelang.llvm.unwind import locate
-from probelang.llvm.unwind.typed import follow, member
 from probelang.llvm.values import Cell, StrVal
-
-MOST_REPLACED = 64  # calls under way with return probes: MAX_URETPROBE_DEPTH
 
 
 def read_number(e: Emitter, address: Value, bits: int, at: int, signed: bool = False) -> Value:
@@ -36,52 +30,9 @@ def read_as(bits: int, signed: bool) -> Lowering:
 
 
 def return_address(e: Emitter, values: Values, call: Call) -> Result:
-    """What the kernel has replaced for return probes stands in a list of the task, the latest call first; each knows where on
-    the stack it was. Source: include/linux/uprobes.h, struct return_instance; kernel/events/uprobes.c, prepare_uretprobe."""
-    slot = e.cell(number(values, 0))
-    found = e.cell(read_number(e, e.get(slot), 64, call.at))
-    behind = e.fresh("original")
-    only_where_hooked(e, behind)
-    locate.define(e, "replaced_return_address", ("slot", "found"), replaced_address)
-    true = Value(e.assign(f"call i64 @replaced_return_address(i64 {e.get(slot)}, i64 {e.get(found)})"))
-    e.set(found, true)
-    e.start(behind)
-    return e.get(found)
+    from probelang.llvm.callers import returnaddress
 
-
-def only_where_hooked(e: Emitter, otherwise: Label) -> None:
-    """Goes on where a call is under way whose return is probed."""
-    place: Pointer = e.helper_pointer(TASK_BTF)
-    for name in ("task_struct.utask", "uprobe_task.return_instances"):
-        place = follow(e, place, name)
-        there = e.fresh("there")
-        e.branch_if(e.is_null(place), otherwise, there)
-        e.start(there)
-
-
-def replaced_address(r: Emitter, parameters: list[Value]) -> None:
-    """A function without frame. Of several calls at one place, each the end of the one before, the first was called from outside."""
-    slot, found = parameters
-    result, plain, hooked = r.cell(found), r.fresh("plain"), r.fresh("hooked")
-    place: Pointer = r.helper_pointer(TASK_BTF)
-    for name in ("task_struct.mm", "mm_struct.uprobes_state.xol_area"):
-        place = follow(r, place, name)
-        there = r.fresh("there")
-        r.branch_if(r.is_null(place), plain, there)
-        r.start(there)
-    r.branch_if(r.compare("eq", found, member(r, place, "xol_area.vaddr")), hooked, plain)
-    r.start(plain)
-    r.ret(found)
-    r.start_aside(hooked)
-    task = r.helper(TASK)
-    instance = r.cell(field(r, field(r, task, "task_struct.utask"), "uprobe_task.return_instances"))
-    with r.loop(MOST_REPLACED, plain_turns=MOST_REPLACED) as loop:
-        r.stop_if(loop, r.compare("eq", r.get(instance), 0))
-        stack = field(r, r.get(instance), "return_instance.stack")
-        with r.when(r.compare("eq", stack, slot)):
-            r.set(result, field(r, r.get(instance), "return_instance.orig_ret_vaddr"))
-        r.set(instance, field(r, r.get(instance), "return_instance.next"))
-    r.ret(r.get(result))
+    return returnaddress.read(e, number(values, 0), call.at)
 
 
 def read_string(e: Emitter, address: Value, most: Operand, failed: Cell) -> StrVal:
