@@ -135,16 +135,16 @@ def test_randint_stays_in_its_range(run: Run) -> None:
     assert found.lines[:2] == ["000", "3"]
 
 
-def test_a_stack_is_a_string_of_addresses(run: Run) -> None:
+def test_a_stack_is_shown_by_names_and_has_addresses(run: Run) -> None:
     found = run(
         WORK
-        + ' { println(ubacktrace()) println(ucallers(1)) printf("%#x %#x %d\\n", ustack(0), uaddr(), ustack(500)) '
-        "println(strlen(ubacktrace()) < 255) }"
+        + ' { println(ubacktrace()) println(ucallers(2)) printf("%#x %#x %d\\n", ustack(0), uaddr(), ustack(500)) '
+        "println(ustack(1)) }"
     )
-    stack = found.lines[0].split()
-    assert len(stack) >= 2 and all(int(word, 16) for word in stack)
-    assert found.lines[1] == stack[0]
-    assert found.lines[2] == f"{stack[0]} {stack[0]} 0"
+    names, addresses = found.lines[0].split("<-"), [int(word, 16) for word in found.lines[1].split()]
+    assert names[:2] == ["work", "main"]
+    assert found.lines[2] == f"{addresses[0]:#x} {addresses[0]:#x} 0"
+    assert int(found.lines[3]) == addresses[1]
 
 
 def test_speculation_keeps_output_until_it_is_wanted(run: Run) -> None:
