@@ -54,8 +54,9 @@ def _searched(e: Emitter, offset: Value, ranges: Ranges) -> Value:
         for step in reversed(range(steps)):
             half = 1 << step
             place = e.offset(table, e.shift_left(e.add(index, half - 1), bits.bit_length() - 4))
-            # all ones where the row lies above the offset; LLVM would make a branch of what it sees through
-            above = e.opaque(e.shift_right(e.sub(offset, e.load(place, bits)), _SIGN, signed=True))
-            index = e.add(index, e.bits_and(e.bits_xor(above, -1), half))
+            # 1 where the row lies above the offset. LLVM would make a branch of what it sees through, on either side of the shift,
+            # and the verifier two paths of an arithmetic shift with an `and` (kernel/bpf/verifier.c, maybe_fork_scalars)
+            above = e.opaque(e.shift_right(e.opaque(e.sub(offset, e.load(place, bits))), _SIGN))
+            index = e.add(index, e.shift_left(e.bits_xor(above, 1), step))
         e.store(found, e.bits_and(index, 1), volatile=False)
     return e.load(found, volatile=False)
