@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from probelang.artifact.stacks import NAME_TOKEN_BYTES, OFFSET_MASK, STACK_TOKEN, STACK_TOKEN_BYTES
 from probelang.llvm.builder import Operand, Value
+from probelang.llvm.callers import located
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.helper_ids import PID_TGID, STACK_LIMIT
 from probelang.llvm.unwind import area as areas
-from probelang.llvm.unwind import locate
+from probelang.llvm.unwind.frameless import define
 from probelang.llvm.values import NeedsFrame, StrVal
 
 LOW_HALF = (1 << 32) - 1
@@ -22,7 +23,7 @@ LOW_HALF = (1 << 32) - 1
 def name_token(e: Emitter, kind: bytes, address: Value) -> StrVal:
     """NAME_TOKEN or DATA_TOKEN of an address. Where it lies in no file, or that cannot be told, with the process."""
     frame, process = e.cell(e.bits_and(address, OFFSET_MASK)), e.cell(0)
-    found = e.cell(locate.emit(e, address)) if areas.is_possible(e) else e.cell(0)
+    found = e.cell(located.emit(e, address)) if areas.is_possible(e) else e.cell(0)
     known, behind, nameless = e.fresh("known"), e.fresh("behind"), e.fresh("nameless")
     # both 0 and UNDECIDED are smaller than any frame of a file, once 1 is added
     e.branch_if(e.compare("ugt", e.add(e.get(found), 1), 1), known, nameless)
@@ -66,7 +67,7 @@ def _token(e: Emitter, kind: bytes, numbers: tuple[Value, ...], size_bytes: int)
 
 def _digits(e: Emitter, value: Value) -> Value:
     """The eight hexadecimal digits of 32 bits, the first in the lowest byte."""
-    locate.define(e, "hex_digits", ("value",), _spread)
+    define(e, "hex_digits", ("value",), _spread)
     return Value(e.assign(f"call i64 @hex_digits(i64 {value})"))
 
 
