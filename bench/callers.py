@@ -3,12 +3,13 @@
 measure(rounds, calls, folder, probelang)  ->  Figures, medians of interleaved rounds
 
 A predicate is compared with the same probe, the same calls and the same handler without it. `@elapsed` is compared with a program of two
-instructions that the kernel runs at entry and return of the same function, which is the least that such a probe can cost.
+instructions that the kernel runs at entry and return of the same function, in every process, which is the least that such a probe can cost.
 """
 
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,6 +75,7 @@ TIMES = {
         " {{ s <<< gettimeofday_ns() - t[tid()]; delete t[tid()] }} probe end {{ println(@count(s)) }}"
     ),
 }
+READY = ' probe begin { println("ready") }'
 IDIOM = (
     "uprobe:{target}:work {{ @start[tid] = nsecs; }} uretprobe:{target}:work /@start[tid]/"
     " {{ @ = stats(nsecs - @start[tid]); delete(@start[tid]); }}"
@@ -187,6 +189,20 @@ def _run(
     return ns
 
 
+def _beside(command: list[str], target: list[str], folder: Path, expected: int | None) -> float:
+    """As `_run`, of a tracer that is told of no process, as the empty session is not."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as tracer:
+        assert tracer.stdout is not None
+        if tracer.stdout.readline() != "ready\n":
+            raise Missed("did not begin")
+        subprocess.run(target, check=True)
+        tracer.send_signal(signal.SIGINT)
+        text = tracer.stdout.read().strip()
+    if expected is not None and text != str(expected):
+        raise Missed(f"counted {text!r}, not {expected}")
+    return float((folder / "result").read_text())
+
+
 def _predicate_jobs(
     calls: int, folder: Path, target: Path, probelang: list[str]
 ) -> dict[str, Callable[[], float]]:
@@ -214,10 +230,12 @@ def _time_jobs(
     empty = [sys.executable, "-m", "bench.emptysession", str(target), "work", *words]
     jobs: dict[str, Callable[[], float]] = {"time/empty session": lambda: _run(empty, folder, None)}
     for name, text in TIMES.items():
-        script = text.format(work=WORK.format(target=target))
+        script = text.format(work=WORK.format(target=target)) + READY
         expected = None if name == "@elapsed" else calls + 1000
-        line = [*probelang, "run", "-e", script, "-c", command]
-        jobs[f"time/{name}"] = lambda line=line, expected=expected: _run(line, folder, expected)
+        line = [*probelang, "run", "-e", script]
+        jobs[f"time/{name}"] = lambda line=line, expected=expected: _beside(
+            line, [str(target), *words], folder, expected
+        )
     if bpftrace := shutil.which("bpftrace"):
         idiom = [bpftrace, "-e", IDIOM.format(target=target), "-c", command]
         jobs["time/bpftrace's idiom"] = lambda: _run(idiom, folder, None)
