@@ -58,10 +58,17 @@ def replaced_address(r: Emitter, parameters: list[Value]) -> None:
     r.start_aside(hooked)
     task = r.helper(TASK)
     instance = r.cell(field(r, field(r, task, "task_struct.utask"), "uprobe_task.return_instances"))
-    with r.loop(MOST_REPLACED, plain_turns=MOST_REPLACED) as loop:
-        r.stop_if(loop, r.compare("eq", r.get(instance), 0))
-        stack = field(r, r.get(instance), "return_instance.stack")
-        with r.when(r.compare("eq", stack, slot)):
-            r.set(result, field(r, r.get(instance), "return_instance.orig_ret_vaddr"))
-        r.set(instance, field(r, r.get(instance), "return_instance.next"))
+    turns, head, over = r.alloca_word(), r.fresh("head"), r.fresh("over")
+    r.start(head)
+    stack = field(r, r.get(instance), "return_instance.stack")
+    with r.when(r.compare("eq", stack, slot)):
+        r.set(result, field(r, r.get(instance), "return_instance.orig_ret_vaddr"))
+    r.set(instance, field(r, r.get(instance), "return_instance.next"))
+    after, more = r.add(r.load(turns, volatile=False), 1), r.fresh("more")
+    r.store(turns, after, volatile=False)
+    # a loop ends in a condition: kernels up to 6.2 want to see a jump where it goes on; what is read of no instance is 0
+    r.branch_if(r.compare("ult", after, MOST_REPLACED), more, over)
+    r.start(more)
+    r.branch_if(r.truth(r.get(instance)), head, over)
+    r.start_aside(over)
     r.ret(r.get(result))
