@@ -88,7 +88,7 @@ def go_on(pid):
     else:
         # not a thread: it would wait for the lock that gdb holds while the program runs
         timer = subprocess.Popen(
-            ["/bin/sh", "-c", f"sleep {random.random() * AT_MOST_S:.4f}; kill -URG {pid}"]
+            ["/bin/sh", "-c", f"sleep {random.random() * AT_MOST_S:.4f}; kill -WINCH {pid}"]
         )
         gdb.execute("continue", to_string=True)
         timer.wait()
@@ -99,7 +99,7 @@ def main():
     for words in ("confirm off", "pagination off", "backtrace past-main on", "backtrace past-entry on", "width 0",
                   "backtrace limit unlimited", "debuginfod enabled off", "print symbol off"):  # fmt: skip
         gdb.execute(f"set {words}")
-    gdb.execute("handle SIGURG stop print nopass", to_string=True)
+    gdb.execute("handle SIGWINCH stop print nopass", to_string=True)
     gdb.execute("handle SIGUSR1 SIGALRM SIGPROF SIGCHLD SIGSEGV nostop noprint pass", to_string=True)
     with open(os.environ["STOPS_OUT"], "wb") as out:
         if PID:
