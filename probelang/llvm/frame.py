@@ -53,4 +53,4 @@ class FrameHeader:
 
     @property
     def routines_end(self) -> int:
-        return self.routines + 3072 + 4 * self.buffer_size
+        return self.routines + 4096 + 4 * self.buffer_size

@@ -26,6 +26,10 @@ AREA_BYTES = 64
 READ_MASK = 0xF8
 """Bytes that are read of a stack at once, at most."""
 SCRATCH_BYTES = READ_MASK + 16
+WINDOW_BYTES = 512
+"""Of the stack, read ahead: several frames cost one call of the kernel. A power of two."""
+NO_WINDOW = 1 << 62
+"""Far from all addresses of a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,8 @@ class State:
     """`rip`, `rsp`, `rbp`: of the frame at hand. `back`: 1 where rip is a return address, and the call is one byte before. `unseen`: frames
     to be left out still. `most`: frames wanted. `flags`: of the stack. `nameless`: a frame lies in no file. `trampoline`: where functions return whose
     return is probed, once it is known. `instance`: the kernel's note of the next such call; -1: not looked for yet.
-    `areas`: CACHED times AREA_BYTES, `next_area`: which is given up next; `area`: where in it that of the frame is."""
+    `areas`: CACHED times AREA_BYTES, `next_area`: which is given up next; `area`: where in it that of the frame is. `words`: WINDOW_BYTES of the stack, from address
+    `window` on."""
 
     place: Cell
     rip: Cell
@@ -55,13 +60,15 @@ class State:
     saved: Cell
     areas: Cell
     scratch: Cell
+    window: Cell
+    words: Cell
 
 
 def state_of(e: Emitter) -> State:
     """The one of the module, made by the first who asks."""
     module = e.module
     if not module.walk_state:
-        sizes = {"areas": CACHED * AREA_BYTES, "scratch": SCRATCH_BYTES}
+        sizes = {"areas": CACHED * AREA_BYTES, "scratch": SCRATCH_BYTES, "words": WINDOW_BYTES + 8}
         module.walk_state = tuple(e.reserve(sizes.get(f.name, 8)) for f in fields(State))
     return State(*(Cell(offset) for offset in module.walk_state))
 

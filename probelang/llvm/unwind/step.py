@@ -19,8 +19,10 @@ from probelang.llvm.helper_ids import PROBE_READ_USER
 from probelang.llvm.unwind import cache, replaced, rows
 from probelang.llvm.unwind.locate import HAS_ROWS, IS_FRAMED
 from probelang.llvm.unwind.state import (
+    NO_WINDOW,
     READ_MASK,
     WALK_BYTES,
+    WINDOW_BYTES,
     State,
     address_place,
     frame_place,
@@ -231,19 +233,43 @@ def _read(r: Emitter, state: State, exits: _Exits) -> None:
     is_near = r.cell(r.widen(near))
     r.choose(near, lambda: None, lambda: r.set(words, 1))
     size = r.cell(r.shift_left(r.get(words), _WORD_BITS))
-    bound = r.opaque(r.bits_and(r.opaque(r.get(size)), READ_MASK))
-    _copy(r, state, bound, r.sub(r.get(state.cfa), r.get(size)), exits)
-    last = r.opaque(r.bits_and(r.opaque(r.sub(r.get(size), 8)), READ_MASK))
-    r.set(state.rip, r.load(r.offset(r.at(state.scratch.offset), last)))
+    low = r.cell(r.sub(r.get(state.cfa), r.get(size)))
+    distance = r.cell()
+    _bring_in(r, state, r.get(low), size, distance, exits)
+    r.set(state.rip, _of_window(r, state, r.sub(r.add(r.get(distance), r.get(size)), 8)))
 
     def near_pointer() -> None:
-        r.set(state.rbp, r.load(r.at(state.scratch.offset)))
+        r.set(state.rbp, _of_window(r, state, r.get(distance)))
 
     r.choose(r.truth(r.get(is_near)), near_pointer, lambda: _far_pointer(r, state, exits))
     r.set(state.rsp, r.get(state.cfa))
     r.set(state.back, 1)
     replaced.restore(r, state, exits.cut)
     _leave_if(r, r.compare("eq", r.get(state.rip), 0), exits.ended)
+
+
+def _bring_in(r: Emitter, state: State, low: Value, size: Cell, distance: Cell, exits: _Exits) -> None:
+    """`size` bytes from `low` on are in the window then, at `distance`. Near the end of the stack's memory only they are read."""
+    behind, absent, short = r.fresh("behind"), r.fresh("absent"), r.fresh("short")
+    r.set(distance, r.sub(low, r.get(state.window)))
+    room = r.sub(WINDOW_BYTES, r.get(size))
+    r.branch_if(r.compare("ule", r.get(distance), room), behind, absent)
+    r.start(absent)
+    r.set(distance, 0)
+    r.set(state.window, low)
+    words = r.at(state.words.offset)
+    r.branch_if(r.truth(r.helper(PROBE_READ_USER, words, WINDOW_BYTES, low)), short, behind)
+    r.start(short)
+    bound = r.opaque(r.bits_and(r.opaque(r.get(size)), READ_MASK))
+    words, start = r.at(state.words.offset), r.get(state.window)
+    r.set(state.window, NO_WINDOW)
+    _leave_if(r, r.truth(r.helper(PROBE_READ_USER, words, bound, start)), exits.cut)
+    r.start(behind)
+
+
+def _of_window(r: Emitter, state: State, index: Value) -> Value:
+    bound = r.opaque(r.bits_and(r.opaque(index), WINDOW_BYTES - 1))
+    return r.load(r.offset(r.at(state.words.offset), bound))
 
 
 def _far_pointer(r: Emitter, state: State, exits: _Exits) -> None:

@@ -25,6 +25,7 @@ from probelang.llvm.unwind import cache, replaced, step
 from probelang.llvm.unwind.state import (
     ADDRESSES,
     FRAMES,
+    NO_WINDOW,
     WALK_BYTES,
     State,
     address_place,
@@ -89,6 +90,7 @@ def _walk(r: Emitter, _: list[Value]) -> None:
     state = state_of(r)
     for cell, start in ((state.count, 0), (state.nameless, 0), (state.back, 0), (state.hash, SEED)):
         r.set(cell, start)
+    r.set(state.window, NO_WINDOW)
     cache.forget(r, state)
     replaced.find_trampoline(r, state)
     code, turns = r.cell(step.ENDED), r.alloca_word()

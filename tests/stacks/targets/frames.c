@@ -87,7 +87,9 @@ int main(int count, char **words) {
         take_signals(0);
         raises();
     } else if (!strcmp(mode, "other stack")) {
-        stack_t other = {.ss_sp = malloc(1 << 16), .ss_size = 1 << 16};
+        /* behind it is nothing that could be read */
+        stack_t other = {.ss_sp = mmap(0, 17 << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), .ss_size = 1 << 16};
+        mprotect((char *)other.ss_sp + other.ss_size, 1 << 12, PROT_NONE);
         sigaltstack(&other, 0);
         take_signals(SA_ONSTACK);
         raises();
