@@ -23,7 +23,9 @@ _OF_RETURN = frozenset((
 _OPERATORS_OF_RETURN = frozenset(("elapsed", "uregister"))
 _SAME = frozenset(("tid", "pid", "uid", "euid", "gid", "egid", "target", "pp", "pn", "ppfunc"))
 """Builtins that say the same all through a call."""
-_TOTAL = frozenset(["+", "-", "*", "&", "|", "^", "<<", ">>", ">>>", "&&", "||", "==", "!=", "<", "<=", ">", ">="])
+_TOTAL = frozenset(
+    ["+", "-", "*", "&", "|", "^", "<<", ">>", ">>>", "&&", "||", "==", "!=", "<", "<=", ">", ">="]
+)
 """Operators that cannot fail."""
 
 
