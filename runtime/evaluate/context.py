@@ -110,8 +110,8 @@ class Context(Protocol):
         """At most `depth` return addresses, the current instruction first."""
         ...
 
-    def walk(self, depth: int) -> tuple[list[int], bool]:
-        """The same, and whether the stack goes on where it could not be followed."""
+    def walk(self, depth: int, kept: bool = True) -> tuple[list[int], bool]:
+        """The same, and whether the stack goes on where it could not be followed: which is a loss, where it is `kept`."""
         ...
 
     def mapped_code(self, path: bytes, offset: int) -> int:
@@ -222,7 +222,7 @@ class SessionContext:
     def stack(self, depth: int) -> list[int]:
         return []
 
-    def walk(self, depth: int) -> tuple[list[int], bool]:
+    def walk(self, depth: int, kept: bool = True) -> tuple[list[int], bool]:
         return self.stack(depth), False
 
     def mapped_code(self, path: bytes, offset: int) -> int:

@@ -157,11 +157,13 @@ class HitContext:
     def stack(self, depth: int) -> list[int]:
         return self.walk(depth)[0]
 
-    def walk(self, depth: int) -> tuple[list[int], bool]:
+    def walk(self, depth: int, kept: bool = True) -> tuple[list[int], bool]:
         registers, unwinder, space = self._registers, self._unwinder, self._space
         if registers is None or unwinder is None or space is None or depth <= 0:
             return [], False
-        return unwinder.walk(self._task.pid, space, self._memory, registers, self.instruction(), depth)
+        walked = unwinder.walk(self._task.pid, space, self._memory, registers, self.instruction(), depth)
+        unwinder.cut_stacks += walked[1] and kept
+        return walked
 
     def mapped_code(self, path: bytes, offset: int) -> int:
         found = code_start(self._task.pid, os.fsdecode(path), offset)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from probelang.artifact.manifest import Manifest
+from probelang.artifact.code import Block
+from probelang.artifact.manifest import Manifest, ProbeSpec
 from probelang.artifact.points import FunctionPoint, ProcessPoint, ProfilePoint, SyscallPoint
 from probelang.runtime.mappings import Mapping
 from probelang.runtime.ptrace.context import HitContext, Texts
@@ -170,6 +171,11 @@ def _jumps_to_entry(process: Process, address: int) -> bool:
     return False
 
 
+def _does_nothing(spec: ProbeSpec) -> bool:
+    handler = spec.handler
+    return spec.before is None and handler is not None and handler.when is None and handler.body == Block(())
+
+
 def file_id(path: str) -> FileId | None:
     try:
         status = os.stat(path)
@@ -185,6 +191,8 @@ def compile_probes(manifest: Manifest, half: UserHalf, unwinder: Unwinder) -> Pr
         name = os.fsencode(spec.name)
         match spec.point:
             case FunctionPoint(binary=binary, sites=sites, is_return=is_return, pid=pid, executable=path):
+                if is_return and _does_nothing(spec):
+                    continue  # it hooks returns for `within`, which is told by unwinding here
                 probe = _probe(half, number, pid, path, unwinder)
                 file = file_id(binary.path)
                 if file is None:

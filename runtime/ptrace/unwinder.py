@@ -40,6 +40,5 @@ class Unwinder:
 
         walked = walk(Start(pc, registers.sp, registers.frame_pointer), memory.word, locate, most)
         is_cut = walked.cut and (len(walked.addresses) < most or most >= MOST_FRAMES)
-        self.cut_stacks += is_cut
         # a signal may have come when a thread was about to do the instruction of a breakpoint, in its slot
         return [space.slot_owner(address) or address for address in walked.addresses], is_cut

@@ -39,7 +39,7 @@ class CodePredicates:
         """Whether a function of a set is active in the thread, the probed one included; None: the stack does not tell."""
         if self._is_own(context, number):
             return True
-        addresses, is_cut = context.walk(MOST_FRAMES)
+        addresses, is_cut = context.walk(MOST_FRAMES, kept=False)
         if not addresses:  # a process that lives already: nothing of its stack is known
             return None
         pid = context.pid()
