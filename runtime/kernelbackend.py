@@ -38,6 +38,10 @@ _CODE_CONSTANTS = ("inode:", "exe_inode:")
 _LOSSES = (
     ("lost", "%d records were lost: the buffer was full (larger with -s)"),
     ("skipped", "%d hits were skipped: no scratch memory was free"),
+    (
+        "unhooked",
+        "%d returns were left out: signal handlers called there, on a stack of their own above a hooked call",
+    ),
     ("lost_callers", LOST_CALLERS),
     ("lost_stacks", "%d stacks were lost: too many different ones"),
     ("cut_stacks", CUT_STACKS),
@@ -142,6 +146,8 @@ class KernelBackend:
             fill_targets(targets.fd, root)
 
     def start(self) -> None:
+        if self._has_word("hooked_since") and not _has_own_time():
+            self._loaded.set_word("hooked_since", time.clock_gettime_ns(time.CLOCK_MONOTONIC))
         self._set_state(STATE_RUNNING)
         command = self._around.command
         if command is None:
@@ -260,6 +266,15 @@ def _check_namespace(manifest: Manifest, options: RunOptions) -> None:
         )
 
 
+def _has_own_time() -> bool:
+    """Whether the clock runs differently here from the kernel's own (time_namespaces(7))."""
+    try:
+        with open("/proc/self/timens_offsets") as f:
+            return any(int(word) for line in f for word in line.split()[1:])
+    except (OSError, ValueError):
+        return False
+
+
 def _run_values(around: Surroundings) -> dict[str, int]:
     """The constants `run:...` of the object."""
     target = around.target_pid
@@ -267,6 +282,7 @@ def _run_values(around: Surroundings) -> dict[str, int]:
     return {
         "run:target": int(bool(target)),
         "run:target_pid": target,
+        "run:command_pid": around.command.pid if around.command is not None else 0,
         "run:self": os.getpid() if may_hit_itself(around.manifest) and sees_all_processes() else 0,
         # the difference is whole seconds; what was measured between the two calls is not part of it
         "run:tai": round(tai_s / 1_000_000_000) * 1_000_000_000,

@@ -146,7 +146,7 @@ class Record:
 class Constant:
     """A u64 at `offset` of the map `.rodata` that the runtime fills in before it loads. `name`:
     `btf:STRUCT.MEMBER[.MEMBER]` (byte offset from kernel BTF), `btf?:..` (the same, 0 where there is no such member), `run:target` (1 when -x or -c restricts), `run:self` (own
-    tgid), `run:tai` (CLOCK_TAI - CLOCK_REALTIME, ns), `run:target_pid`, `run:gmtoff` (seconds east of
+    tgid), `run:tai` (CLOCK_TAI - CLOCK_REALTIME, ns), `run:target_pid`, `run:command_pid` (of -c, or 0), `run:gmtoff` (seconds east of
     UTC), `run:tz_name` (what tz_name_bytes() gives), `file:dev:PATH`, `file:inode:PATH`."""
 
     name: str

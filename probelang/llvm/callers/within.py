@@ -124,7 +124,9 @@ def pass_settled(e: Emitter, which: int, answer: Answer) -> None:
 
 
 def only_young(e: Emitter, otherwise: Label) -> None:
-    """Goes on in a thread that began later, and not as the copy of a process: of those the stack is a copy, until they begin a program."""
+    """Goes on in a thread that began later, and not as the copy of a process: of those the stack is a copy, until they begin a program.
+    The command of -c is made earlier, and begins its program later. Where the runtime cannot say when all was attached (it lives in a time
+    namespace), the first program does."""
     word, task = e.module.word("hooked_since"), e.helper_pointer(TASK_BTF)
     since = e.load(word)
     first, later = e.fresh("first"), e.fresh("later")
@@ -134,8 +136,9 @@ def only_young(e: Emitter, otherwise: Label) -> None:
     e.branch(otherwise)
     e.start_aside(later)
 
-    go_on_if(e, e.compare("uge", member(e, task, "task_struct.start_time"), since), otherwise)
     tid, tgid = member(e, task, "task_struct.pid", 32), member(e, task, "task_struct.tgid", 32)
+    is_late = e.compare("uge", member(e, task, "task_struct.start_time"), since)
+    go_on_if(e, e.either(is_late, e.compare("eq", tgid, e.constant("run:command_pid"))), otherwise)
     programs = member(e, task, "task_struct.self_exec_id", 32)
     at_birth = member(e, task, "task_struct.parent_exec_id", 32)
     go_on_if(e, e.either(e.compare("ne", tid, tgid), e.compare("ne", programs, at_birth)), otherwise)
