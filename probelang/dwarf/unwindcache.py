@@ -17,7 +17,7 @@ from contextlib import suppress
 from probelang.dwarf.cache import ROWS, cache_path, file_key, make_room, new_file, open_own, touch
 from probelang.dwarf.image import Image
 
-FORMAT = 3
+FORMAT = 5
 KEPT_BYTES = 16 << 10
 """Files with a smaller `.eh_frame` are read in less time than is worth a file."""
 _HEADER = struct.Struct("<8sII")

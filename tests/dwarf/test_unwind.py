@@ -239,6 +239,18 @@ __asm__(".text\\nnop\\n.globl back\\n.type back, @function\\nback: mov $15, %rax
     assert at(rows, place + 9)[2] == ROW_UNKNOWN
 
 
+def test_where_makecontext_lets_its_function_return_is_the_outermost(tmp_path: Path) -> None:
+    """To the first byte of glibc's `__start_context`; the byte before is what is looked up, and may be another function's."""
+    source = """
+int main(void) { return 0; }
+__asm__(".text\\nnop\\nnop\\n.globl start\\n.type start, @function\\nstart: mov %rbx, %rsp\\nmov (%rsp), %rdi\\ntest %rdi, %rdi\\n");
+"""
+    program = compile_target(tmp_path, "start", source)
+    rows = rows_of(unwind_table(read_image(str(program))))
+    place = nm(program)["start"]
+    assert [at(rows, place + i)[2] for i in (-2, -1, 0)] == [ROW_UNKNOWN, ROW_END, ROW_UNKNOWN]
+
+
 def test_the_vdso_has_rows() -> None:
     data = vdso()
     rows = rows_of(unwind_table_of_memory(data))
