@@ -39,7 +39,8 @@ Stacks = dict[tuple[int, int], tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """`program`: a private copy. `wrapper`: what starts it; `stdin`: a file."""
+    """`program`: a private copy. `environment`: all that it has; `wrapper`: what starts it instead, which sees to that; `stdin`: a file;
+    `around`: what is to be done before each run."""
 
     name: str
     program: Path
@@ -51,9 +52,9 @@ class Subject:
 
     @property
     def starter(self) -> tuple[str, ...]:
-        """What runs the program, with the same environment whoever starts it."""
+        """The one program that starts it, with the same environment whoever asks: gdb counts how often something is executed."""
         settings = [f"{name}={value}" for name, value in self.environment.items()]
-        return (*self.wrapper, "env", "-i", "PATH=/usr/bin:/bin", *settings)
+        return self.wrapper or ("env", "-i", "PATH=/usr/bin:/bin", *settings)
 
     def command(self, folder: Path) -> str:
         """As -c wants it: without randomised addresses, output thrown away. A shell would be a process too many."""
