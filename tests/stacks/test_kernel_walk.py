@@ -174,3 +174,56 @@ def test_without_a_way_to_ask_for_areas_frame_pointers_are_followed(walk: Walk, 
     frames = line.removesuffix("<-...").split("<-")
     assert frames[2] == frames[3] not in frames[:2]
     assert frames[4] != frames[3]
+
+
+def test_stacks_that_do_not_fit_any_more_are_counted(walk: Walk) -> None:
+    """The map has room for 16384."""
+    script = 'global keys; probe process("{t}").function("seen") { if (keys[ubacktrace()]++ == 0) different++ } global different'
+    done = walk(script + " probe end { println(different) }", "turns 20000", "-D", "MAXMAPENTRIES=30000")
+    assert done.stdout.split() == ["20000"]
+    assert re.search(r"\b3616 stacks were lost", done.stderr), done.stderr
+
+
+LOOKING = {
+    "strlen(s)": "strlen",
+    'isinstr(s, "main")': "isinstr",
+    's == "main"': "==",
+    's =~ "main"': "=~",
+    "substr(s, 0, 4)": "substr",
+}
+
+
+@pytest.mark.parametrize("looking", LOOKING)
+def test_what_looks_into_a_stack_in_a_process_probe_fails_and_says_so(looking: str, walk: Walk) -> None:
+    script = f"""probe process("{{t}}").function("seen") {{
+        s = ubacktrace()
+        try {{ println("looked: ", {looking}) }} catch (m) {{ println(m) }}
+        s = "main, or " . execname()
+        println({looking})
+    }}"""
+    first, second = walk(script, "plain 1").stdout.splitlines()
+    assert first == "a stack or name is known when it is shown only"
+    assert second in ("0", "1", "15", "main")
+
+
+@pytest.mark.parametrize(
+    "value", ["ubacktrace()", "usymname(uaddr())", "usymdata(uaddr())", "callers(2)", "caller()"]
+)
+def test_looking_into_the_value_itself_is_a_mistake(
+    value: str, probelang: Run, target: Path, requires: Callable[..., None]
+) -> None:
+    requires("root")
+    script = f'probe process("{target}").function("seen") {{ println(strlen({value})) }}'
+    done = probelang("check", "-e", script)
+    assert done.status == 1
+    assert "E0512" in done.stderr
+    assert "`strlen` cannot look into it" in done.stderr
+
+
+def test_strings_must_have_room_for_what_stands_for_a_name(
+    probelang: Run, target: Path, requires: Callable[..., None]
+) -> None:
+    requires("root")
+    script = f'probe process("{target}").function("seen") {{ println(ubacktrace()) }}'
+    assert "E0513" in probelang("build", "-S", "26", "-o", "x.o", "-e", script).stderr
+    assert probelang("build", "-S", "32", "-o", "x.o", "-e", script).status == 0

@@ -73,6 +73,22 @@ KEPT void lengths(long n) {
     }
 }
 
+KEPT void left(unsigned long bits, int steps);
+KEPT void right(unsigned long bits, int steps);
+
+static inline void turn(unsigned long bits, int steps) {
+    if (!steps)
+        seen(1);
+    else if (bits & 1)
+        left(bits >> 1, steps - 1);
+    else
+        right(bits >> 1, steps - 1);
+    sink++;
+}
+
+void left(unsigned long bits, int steps) { turn(bits, steps); }
+void right(unsigned long bits, int steps) { turn(bits, steps); }
+
 static void take_signals(int flags) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
     sigaction(SIGUSR1, &action, 0);
@@ -99,6 +115,9 @@ int main(int count, char **words) {
         aligned(n);
     else if (!strcmp(mode, "room"))
         room_of_its_own(n);
+    else if (!strcmp(mode, "turns")) /* no way is taken twice */
+        for (long i = 0; i < n; i++)
+            left(i, 16);
     else if (!strcmp(mode, "clocks"))
         clocks(n / 1000.0);
     else if (!strcmp(mode, "lengths"))
