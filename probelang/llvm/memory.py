@@ -55,7 +55,10 @@ class Memory(Builder):
         self.sleepable = False
         self.at_return = False  # of a handler: the program counter is where the function returns to
         self.end: Jump | None = None  # of a handler, as `next` leads to it; None in other kinds of functions
-        self.part: tuple[str, int] = ("", 0)  # of which probe or function of the script this is, for `Module.decision`
+        # of which probe or function of the script this is, for `Module.decision`
+        self.part: tuple[str, int] = ("", 0)
+        # return addresses: value, whether it was read
+        self.read_once: dict[tuple[Expr, ...], tuple[Pointer, Pointer]] = {}
         self.place = -1  # of the expression that is being written
         self.locals: list[Cell | Buffer] = []
         self.result: Cell | Buffer | None = None

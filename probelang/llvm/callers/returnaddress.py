@@ -8,15 +8,38 @@ include/linux/uprobes.h, struct return_instance; kernel/events/uprobes.c, prepar
 
 from __future__ import annotations
 
+from probelang.artifact.code import Binary, Call, Number, Text
+from probelang.layout.walk import nodes
 from probelang.llvm.builder import Label, Pointer, Value
 from probelang.llvm.calls.identity import field
 from probelang.llvm.calls.memory import read_number
 from probelang.llvm.emitter import Emitter
+from probelang.llvm.globals import bare
 from probelang.llvm.helper_ids import TASK, TASK_BTF
 from probelang.llvm.unwind import locate
 from probelang.llvm.unwind.typed import follow, member
 
 MOST_REPLACED = 64  # calls under way with return probes: MAX_URETPROBE_DEPTH
+
+
+def read_once(e: Emitter, where: Value, call: Call) -> Value:
+    """The same for all of a handler that ask for the word at the same place of the same frame: a read of memory costs more than all else."""
+    if not all(
+        isinstance(node, Number | Text | Binary) or _is_register(node) for node in nodes(call.arguments)
+    ):
+        return read(e, where, call.at)
+    key = tuple(bare(argument) for argument in call.arguments)
+    if key not in e.read_once:
+        e.read_once[key] = e.alloca_word(), e.alloca_word()
+    value, was_read = e.read_once[key]
+    with e.when(e.compare("eq", e.load(was_read, volatile=False), 0)):
+        e.store(value, read(e, where, call.at), volatile=False)
+        e.store(was_read, 1, volatile=False)
+    return e.load(value, volatile=False)
+
+
+def _is_register(node: object) -> bool:
+    return isinstance(node, Call) and node.name in ("register", "u_register")
 
 
 def read(e: Emitter, where: Value, at: int) -> Value:

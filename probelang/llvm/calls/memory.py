@@ -32,7 +32,7 @@ def read_as(bits: int, signed: bool) -> Lowering:
 def return_address(e: Emitter, values: Values, call: Call) -> Result:
     from probelang.llvm.callers import returnaddress
 
-    return returnaddress.read(e, number(values, 0), call.at)
+    return returnaddress.read_once(e, number(values, 0), call)
 
 
 def read_string(e: Emitter, address: Value, most: Operand, failed: Cell) -> StrVal:
