@@ -105,14 +105,19 @@ class Memory(Builder):
         """Offset of scratch memory in the frame, valid until the enclosing `temporaries` ends. Contents undefined."""
         self.frame_pointer()
         if self.kind == "routine":
-            offset = (self.module.routine_top + alignment - 1) // alignment * alignment
-            self.module.routine_top = offset + size_bytes
-            if self.module.routine_top > self.module.header.routines_end:
-                raise InternalError("the routines' memory in the frame is used up")
-            return offset
+            return self.reserve_for_routines(size_bytes, alignment)
         offset = (self.top + alignment - 1) // alignment * alignment
         self.top = offset + size_bytes
         self.high = max(self.high, self.top)
+        return offset
+
+    def reserve_for_routines(self, size_bytes: int, alignment: int = 8) -> int:
+        """Likewise, in the part of the frame that is routines' own: nobody else's, and valid as long as the frame."""
+        self.frame_pointer()
+        offset = (self.module.routine_top + alignment - 1) // alignment * alignment
+        self.module.routine_top = offset + size_bytes
+        if self.module.routine_top > self.module.header.routines_end:
+            raise InternalError("the routines' memory in the frame is used up")
         return offset
 
     @contextmanager

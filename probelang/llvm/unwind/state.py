@@ -69,7 +69,7 @@ def state_of(e: Emitter) -> State:
     module = e.module
     if not module.walk_state:
         sizes = {"areas": CACHED * AREA_BYTES, "scratch": SCRATCH_BYTES, "words": WINDOW_BYTES + 8}
-        module.walk_state = tuple(e.reserve(sizes.get(f.name, 8)) for f in fields(State))
+        module.walk_state = tuple(e.reserve_for_routines(sizes.get(f.name, 8)) for f in fields(State))
     return State(*(Cell(offset) for offset in module.walk_state))
 
 
