@@ -29,8 +29,6 @@ STACK_TOKEN_BYTES, NAME_TOKEN_BYTES = 18, 26
 
 STACK_FLAG_CUT, STACK_FLAG_CALLERS = 1, 2
 """The stack goes on where it could not be followed; it has no frame 0, so the first is a return address as well."""
-STACK_FLAG_CALLERS = 2
-"""Frame 0 is a return address as well."""
 STACK_HEADER = struct.Struct("<IIII")
 """A value of the map `stacks`: count of frames, flags, process id (0 where every frame is of a file), zero; then MOST_FRAMES u64."""
 STACK_BYTES = STACK_HEADER.size + 8 * MOST_FRAMES

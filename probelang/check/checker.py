@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from probelang import resolved, syntax, typed
 from probelang.artifact import code
 from probelang.artifact.code import Type
+from probelang.artifact.points import FunctionPoint
 from probelang.builtins import Builtin
 from probelang.check import mistakes
 from probelang.check.cells import root, type_in
@@ -323,12 +324,14 @@ def _lowering(run: Inference, options: Options) -> Lowering:
     functions = [f for f in run.scope.functions if f.reached]
     for use in kept:
         _check_global(run, use)
+    has_sessions = options.features >= {"session", "uprobe_multi"}
     return Lowering(
         run,
         {u: i for i, u in enumerate(kept)},
         {f: i for i, f in enumerate(functions)},
         options.elide,
-        sessions=options.backend == "ptrace" or options.features >= {"session", "uprobe_multi"},
+        sessions=options.backend == "ptrace" or has_sessions,
+        guards=options.backend == "kernel" and has_sessions,
     )
 
 
@@ -354,6 +357,8 @@ def _lower_all(
         from probelang.check.callers import hidden_probes
 
         lowered += tuple(hidden_probes(low))
+    if low.guards:
+        lowered = tuple([_guarded(p) for p in lowered])
     variables = tuple([_variable(u, overrides.get(u), keep_sums) for u in low.variables] + low.hidden)
     return typed.Program(
         variables,
@@ -423,6 +428,17 @@ def _finished(low: Lowering, made: typed.Probe | Paired) -> tuple[typed.Probe, .
     from probelang.check.placing import finish
 
     return finish(low, made)
+
+
+def _guarded(probe: typed.Probe) -> typed.Probe:
+    """A return probe that wants nothing of the entry is a session all the same: only then is there a program that can leave a return
+    unhooked where hooking it would end the process (`probelang.llvm.signalstack`)."""
+    point = probe.point
+    if not isinstance(point, FunctionPoint) or not point.is_return or point.at_returns or probe.before:
+        return probe
+    at = probe.handler.at
+    hook = code.Evaluate(code.Call("session_hook", (), Type.VOID, at))
+    return replace(probe, before=code.Handler((), None, None, hook, at))
 
 
 def _lower_probe(low: Lowering, probe: _Probe) -> typed.Probe | Paired:

@@ -38,7 +38,8 @@ _TOKEN_LIMIT = 40
 class Lowering:
     """`variables` and `functions`: the numbers of those that are kept. `elide`: drop what has no effect. `hidden`: variables that the
     script does not name, numbered behind those it does. `locals`: of the handler or function at hand. `sessions`: the kernel runs one
-    program at a call's entry and at its return, and keeps a number between. `hooked`: the numbers of the sets that `within` asks about,
+    program at a call's entry and at its return, and keeps a number between. `guards`: and that program may refuse to have a return hooked.
+    `hooked`: the numbers of the sets that `within` asks about,
     with the processes (None: all) and where that is asked."""
 
     run: Inference
@@ -50,6 +51,7 @@ class Lowering:
     automata: list[code.Automaton] = field(default_factory=list[code.Automaton])
     hidden: list[code.Variable] = field(default_factory=list[code.Variable])
     sessions: bool = False
+    guards: bool = False
     locals: list[code.LocalVariable] = field(default_factory=list[code.LocalVariable])
     code_sets: list[CodeSet] = field(default_factory=list[CodeSet])
     hooked: dict[int, dict[int | None, Span]] = field(default_factory=dict[int, "dict[int | None, Span]"])

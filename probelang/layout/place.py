@@ -51,7 +51,7 @@ F_NO_PREALLOC = 1
 PREALLOCATED_BYTES = 1 << 20  # larger hash maps get their elements one by one
 WORDS = (
     "state", "lost", "skipped", "errors", "cut", "cut_at", "speculations",
-    "code_files_next", "cut_stacks", "lost_stacks", "lost_callers", "hooked_since",
+    "code_files_next", "cut_stacks", "lost_stacks", "lost_callers", "hooked_since", "unhooked",
 )  # fmt: skip
 CACHE_LINE = 64
 WORDS_END = -(-8 * len(WORDS) // CACHE_LINE) * CACHE_LINE

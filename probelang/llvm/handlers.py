@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from probelang.artifact.code import Handler
+from probelang.artifact.code import Block, Handler
 from probelang.artifact.manifest import STATE_RUNNING
 from probelang.artifact.points import FunctionPoint, Point, ProcessPoint, SyscallPoint
 from probelang.layout.program import Entry, KernelProbe
@@ -85,6 +85,8 @@ def write_session(
 ) -> None:
     """The kernel asks whether to hook the return: 0 yes, 1 no (uprobe_multi_link_handler in kernel/trace/bpf_trace.c). What it
     gets at the return does not matter."""
+    from probelang.llvm.signalstack import only_if_harmless
+
     e.unhooked, out = e.alloca_word(), e.fresh("out")
     e.store(e.unhooked, 1, volatile=False)
     check_state(e, out)
@@ -100,6 +102,7 @@ def write_session(
     e.branch_if(is_return, returned, started)
     e.start(started)
     e.at_return = False
+    only_if_harmless(e, out, counted=handler.body != Block(()))
     with e.temporaries():
         write_body(e, before)
     e.branch(out)

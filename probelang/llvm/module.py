@@ -147,7 +147,9 @@ class Module:
         self.sections[symbol] = (section, size_bytes)
         return Pointer(f"@{symbol}")
 
-    def decision(self, kind: Literal["code_in", "within_code"], code_set: int, part: tuple[str, int]) -> Decision:
+    def decision(
+        self, kind: Literal["code_in", "within_code"], code_set: int, part: tuple[str, int]
+    ) -> Decision:
         """How a question about callers is decided in a probe or function of the script."""
         for decision in self.program.decisions:
             own = ("probe", decision.probe) if decision.function is None else ("function", decision.function)

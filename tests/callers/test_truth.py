@@ -30,7 +30,7 @@ OTHER_WAYS = [
     "c -O2 -pie -g -fcf-protection -Wl,-z,now",
     "c -O2 -pie -g -Wl,-z,noseparate-code",
     "c -O2 -pie -gdwarf-4 -g -gz",
-    "c -O2 -no-pie -g -static-libgcc -Wl,--gc-sections -ffunction-sections",
+    "c -O2 -no-pie -g -static-libgcc -ffunction-sections",
     "c -O2 -pie -g -falign-functions=1",
 ]
 
@@ -55,6 +55,10 @@ def every(ways: list[str]) -> list[tuple[str, str]]:
 def test_every_claim_holds(name: str, way: str, built: Build, check: Check, backend: Backend) -> None:
     rounds = ROUNDS[backend] // 10 if name == "coroutines" else ROUNDS[backend]
     check(built(name, way), f"{{program}} -n {rounds}")
+
+
+def test_on_signal_stacks_above_the_interrupted_one(built: Build, check: Check, backend: Backend) -> None:
+    check(built("inside", "c -O2 -pie -g"), f"{{program}} -t 2 -n {200 if backend == 'kernel' else 4}")
 
 
 @pytest.mark.slow

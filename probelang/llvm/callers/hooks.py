@@ -18,6 +18,7 @@ from probelang.llvm.callers.predicate import Answer, Part, ask
 from probelang.llvm.callers.site import site_address, site_offset
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.helper_ids import PROBE_READ_USER, TASK_BTF
+from probelang.llvm.signalstack import is_on_signal_stack
 from probelang.llvm.unwind import locate
 from probelang.llvm.unwind.typed import follow, member
 
@@ -93,6 +94,10 @@ def _search(r: Emitter, given: list[Value], parts: list[Part]) -> None:
     _set_pointer(r, instance, follow(r, current, "return_instance.next"))
     r.branch(again)
     r.start_aside(none)
+    # what is called there may have been left unhooked
+    nothing = r.fresh("nothing")
+    r.branch_if(is_on_signal_stack(r, stack_pointer), over, nothing)
+    r.start(nothing)
     r.ret(NONE)
     r.start_aside(over)
     r.ret(UNTOLD)
