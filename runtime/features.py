@@ -142,13 +142,6 @@ def _ask_for_each() -> None:
         os.close(map_fd)
 
 
-def _ask_ring_buffer() -> None:
-    os.close(bpf.create_map("ask", bpf.MAP_RINGBUF, 0, 0, 4096))
-
-
-def _ask_atomics() -> None:
-    start = _op(0x7A, 10, 0, -8, 0) + _move(0, 0) + _move(1, 1)
-    fetch_add, compare_exchange = _op(0xDB, 10, 1, -8, 0x01), _op(0xDB, 10, 1, -8, 0xF1)
 def _ask_find_vma() -> None:
     from probelang.artifact.btf import STATIC, BtfWriter
 
@@ -171,6 +164,13 @@ def _ask_find_vma() -> None:
         os.close(btf_fd)
 
 
+def _ask_ring_buffer() -> None:
+    os.close(bpf.create_map("ask", bpf.MAP_RINGBUF, 0, 0, 4096))
+
+
+def _ask_atomics() -> None:
+    start = _op(0x7A, 10, 0, -8, 0) + _move(0, 0) + _move(1, 1)
+    fetch_add, compare_exchange = _op(0xDB, 10, 1, -8, 0x01), _op(0xDB, 10, 1, -8, 0xF1)
     _loads(start + fetch_add + compare_exchange)
 
 
@@ -223,6 +223,7 @@ FEATURES: Mapping[str, Feature] = {
     "task_vma_iterator": Feature(
         "6.7", "variables of libraries other than the probed file", _ask_task_vma_iterator
     ),
+    "find_vma": Feature("5.17", "callers in other files, where there is no iterator", _ask_find_vma),
     "for_each": Feature("5.13", "foreach in process probes", _ask_for_each),
     "rcu_kfuncs": Feature(
         "6.2", "absent memory read beside arrays that a timer deletes", lambda: _ask_pair("bpf_rcu_read_lock", "bpf_rcu_read_unlock")
@@ -231,7 +232,6 @@ FEATURES: Mapping[str, Feature] = {
         "6.10", "short waits for string variables",
         lambda: _ask_pair("bpf_preempt_disable", "bpf_preempt_enable"),
     ),
-    "find_vma": Feature("5.17", "callers in other files, where there is no iterator", _ask_find_vma),
     "ring_buffer": Feature("5.8", "records in order from all CPUs", _ask_ring_buffer, needed=True),
     "atomics": Feature("5.12", "exact counting", _ask_atomics, needed=True),
     "iter_task": Feature("5.8", "begin probes of processes that live already", _ask_iter_task),

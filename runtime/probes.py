@@ -12,6 +12,7 @@ import errno
 import os
 import platform
 import resource
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from probelang.artifact.manifest import Manifest, ProbeSpec, ProgramSpec
@@ -96,8 +97,7 @@ def attach_probes(loaded: Loaded) -> Attachments:
     try:
         _follow(attachments, loaded, programs.get(FORK_PROGRAM))
         _follow(attachments, loaded, programs.get(EXIT_PROGRAM))
-        # of several at one place the kernel runs the latest first (consumer_add in kernel/events/uprobes.c)
-        for probe in reversed(loaded.manifest.probes):
+        for probe in _in_order(loaded.manifest.probes):
             for symbol in probe.programs:
                 try:
                     _attach(attachments, loaded, probe, programs[symbol], semaphores)
@@ -110,6 +110,14 @@ def attach_probes(loaded: Loaded) -> Attachments:
         attachments.close()
         raise CompileError(failures[::-1])
     return attachments
+
+
+def _in_order(probes: Sequence[ProbeSpec]) -> list[ProbeSpec]:
+    """So that those of one place run as the script has them: the kernel runs the latest uprobe first (consumer_add in
+    kernel/events/uprobes.c), and tracepoints in the order in which they were attached."""
+    is_uprobe = [isinstance(probe.point, FunctionPoint) for probe in probes]
+    others = [probe for probe, other in zip(probes, is_uprobe, strict=True) if not other]
+    return others + [probe for probe, own in zip(probes, is_uprobe, strict=True) if own][::-1]
 
 
 def _follow(attachments: Attachments, loaded: Loaded, program: ProgramSpec | None) -> None:
