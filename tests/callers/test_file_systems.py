@@ -40,7 +40,7 @@ def overlay(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "copied_up",
-    [(), ("shared", "libother.so"), pytest.param(("liblibrary.so",), marks=pytest.mark.slow)],
+    [("shared", "libother.so"), *(pytest.param(c, marks=pytest.mark.slow) for c in ((), ("liblibrary.so",)))],
     ids=str,
 )
 def test_callers_in_files_of_an_overlay(

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define NOIPA __attribute__((noipa))
-enum { WALKS = 3000, WAYS = 2000 };
+enum { WALKS = 1000, WAYS = 2000 };
 
 typedef struct walker {
     unsigned long random;
