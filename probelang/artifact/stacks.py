@@ -8,7 +8,8 @@ A script's strings hold stacks and names of functions as *tokens*, which become 
 
     ubacktrace()   ->  b"\\x1bS" + 16 hexadecimal digits                 a stack: key of the map `stacks`
     caller()       ->  b"\\x1bF" + 16 digits + 8 digits                  the function at a frame; then the process, 0 where a file tells all
-    usymdata()     ->  b"\\x1bD" + 16 digits + 8 digits                  `function+0x12 [file]` at a frame
+    usymdata()     ->  b"\\x1bD" + 16 digits + 8 digits                  `function+0x12 [file]` at a frame; likewise M its file, P, L and K
+                                                                     the source file there, the line, and both
 
 Frame 0 of a stack is the current instruction; each further one is a return address, and what calls it ends one byte before. Of
 callers() all are return addresses (STACK_FLAG_CALLERS).
@@ -25,6 +26,9 @@ MOST_FRAMES = 127
 
 TOKEN = 0x1B
 STACK_TOKEN, NAME_TOKEN, DATA_TOKEN = b"\x1bS", b"\x1bF", b"\x1bD"
+MODULE_TOKEN, SOURCE_TOKEN, LINE_TOKEN, PLACE_TOKEN = b"\x1bM", b"\x1bP", b"\x1bL", b"\x1bK"
+PLACE_TOKENS = (NAME_TOKEN, DATA_TOKEN, MODULE_TOKEN, SOURCE_TOKEN, LINE_TOKEN, PLACE_TOKEN)
+"""All that say something of one frame."""
 STACK_TOKEN_BYTES, NAME_TOKEN_BYTES = 18, 26
 
 STACK_FLAG_CUT, STACK_FLAG_CALLERS = 1, 2

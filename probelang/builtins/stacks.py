@@ -28,8 +28,6 @@ ROWS: tuple[Builtin, ...] = (
         (L,),
         S,
         "The name, without folders, of the file that is mapped at an address; `<unknown>` where none is.",
-        kernel=False,
-        advice=_LATER,
     ),
     *(
         Builtin(
@@ -37,8 +35,6 @@ ROWS: tuple[Builtin, ...] = (
             (L,),
             S,
             f"{what} of an address; in hexadecimal where it is not known.",
-            kernel=False,
-            advice=_LATER,
         )
         for name, what in (
             ("usymfile", "The source file"),

@@ -12,7 +12,7 @@ TOKENS = {
     "callers": STACK_TOKEN_BYTES,
     "caller": NAME_TOKEN_BYTES,
     "usymname": NAME_TOKEN_BYTES,
-    "usymdata": NAME_TOKEN_BYTES,
+    **dict.fromkeys(("usymdata", "umodname", "usymfile", "usymline", "usymfileline"), NAME_TOKEN_BYTES),
 }
 LOOK_INSIDE = frozenset(
     ("strlen", "substr", "stringat", "isinstr", "strtol", "tokenize", "text_str", "text_strn", "str_replace")

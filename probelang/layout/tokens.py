@@ -16,6 +16,7 @@ from probelang.layout.usage import whole_code
 _LOCATE, _WALK = 2, 4
 LEVELS = {
     "code_in": _LOCATE + 1, "caller": _LOCATE, "usymname": _LOCATE, "usymdata": _LOCATE,
+    "umodname": _LOCATE, "usymfile": _LOCATE, "usymline": _LOCATE, "usymfileline": _LOCATE,
     "ubacktrace": _WALK, "callers": _WALK, "ustack": _WALK, "ucallers": _WALK, "print_ubacktrace": _WALK,
     "print_ubacktrace_brief": _WALK, "print_ubacktrace_fileline": _WALK, "within_code": _WALK + 1,
 }  # fmt: skip

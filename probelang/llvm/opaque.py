@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from probelang.artifact.stacks import DATA_TOKEN, NAME_TOKEN, STACK_TOKEN, STACK_TOKEN_BYTES
+from probelang.artifact.stacks import PLACE_TOKENS, STACK_TOKEN, STACK_TOKEN_BYTES
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.values import StrVal
 
@@ -30,9 +30,7 @@ def _may_be_token(value: StrVal) -> bool:
 def _refuse(e: Emitter, value: StrVal, at: int) -> None:
     first = e.load(value.data, bits=16)
     is_token = e.compare("uge", value.length, STACK_TOKEN_BYTES)
-    begins = [
-        e.compare("eq", first, int.from_bytes(kind, "little"))
-        for kind in (STACK_TOKEN, NAME_TOKEN, DATA_TOKEN)
-    ]
-    any_kind = e.either(e.either(begins[0], begins[1]), begins[2])
+    any_kind = e.compare("eq", first, int.from_bytes(STACK_TOKEN, "little"))
+    for kind in PLACE_TOKENS:
+        any_kind = e.either(any_kind, e.compare("eq", first, int.from_bytes(kind, "little")))
     e.fail_if(e.both(is_token, any_kind), TOKEN, at)

@@ -13,8 +13,8 @@ from probelang.artifact.code import Call
 from probelang.artifact.manifest import Manifest
 from probelang.artifact.stackkeys import STACK_CALLS
 
-NAME_CALLS = frozenset(("caller", "usymname", "usymdata"))
-"""Builtins of the kernel half whose value stands for a function; of those in STACK_CALLS it stands for a stack."""
+NAME_CALLS = frozenset(("caller", "usymname", "usymdata", "umodname", "usymfile", "usymline", "usymfileline"))
+"""Builtins of the kernel half whose value stands for what is at a place; of those in STACK_CALLS it stands for a stack."""
 
 
 def makes_tokens(manifest: Manifest) -> bool:
@@ -29,7 +29,8 @@ def names_functions(manifest: Manifest) -> bool:
 
 def _called(manifest: Manifest) -> frozenset[str]:
     """Names of the builtins that the script calls."""
-    return frozenset(_calls((tuple(probe.handler for probe in manifest.probes), manifest.functions)))
+    handlers = tuple(part for probe in manifest.probes for part in (probe.before, probe.handler))
+    return frozenset(_calls((handlers, manifest.functions)))
 
 
 def _calls(root: object) -> Iterator[str]:

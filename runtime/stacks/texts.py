@@ -13,8 +13,17 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from probelang.artifact.stacks import FILE_SHIFT, NAME_TOKEN, STACK_TOKEN, TOKEN
-from probelang.runtime.output.stack import stack_addresses
+from probelang.artifact.stacks import (
+    FILE_SHIFT,
+    LINE_TOKEN,
+    MODULE_TOKEN,
+    NAME_TOKEN,
+    PLACE_TOKEN,
+    SOURCE_TOKEN,
+    STACK_TOKEN,
+    TOKEN,
+)
+from probelang.runtime.output.stack import UNKNOWN_FILE, SourcePart, source_text, stack_addresses
 from probelang.runtime.stacks.codefiles import CodeFiles
 from probelang.runtime.stacks.names import Names, Symbol
 from probelang.runtime.stacks.perfmaps import PerfMaps
@@ -29,12 +38,13 @@ if TYPE_CHECKING:
 
 ARROW, CUT, LOST = b"<-", b"...", b"[lost stack]"
 Style = Literal["full", "lines", "names"]
+_SOURCES: dict[bytes, SourcePart] = {SOURCE_TOKEN: "file", LINE_TOKEN: "line", PLACE_TOKEN: "place"}
 _MASK = (1 << 64) - 1
 _MARK = bytes([TOKEN])
-_TOKENS = re.compile(rb"\x1b(?:S([0-9a-f]{16})|[FD]([0-9a-f]{16})([0-9a-f]{8}))")
-_TORN = re.compile(rb"\x1b[SFD][0-9a-f]{0,24}\.\.\.\Z")
+_TOKENS = re.compile(rb"\x1b(?:S([0-9a-f]{16})|[FDMPLK]([0-9a-f]{16})([0-9a-f]{8}))")
+_TORN = re.compile(rb"\x1b[SFDMPLK][0-9a-f]{0,24}\.\.\.\Z")
 """The end of a string that was too long: what is left of a token in it."""
-_NAMES = re.compile(rb"\x1b[FD]([0-9a-f]{16})([0-9a-f]{8})")
+_NAMES = re.compile(rb"\x1b[FDMPLK]([0-9a-f]{16})([0-9a-f]{8})")
 
 
 class StackTexts:
@@ -90,8 +100,14 @@ class StackTexts:
 
     def _name_text(self, token: bytes) -> bytes:
         frame, pid = int(token[2:18], 16), int(token[18:26], 16)
-        if token.startswith(NAME_TOKEN):
+        kind = token[:2]
+        if kind == NAME_TOKEN:
             return self.function(frame, pid)
+        if kind in _SOURCES:
+            return source_text(_SOURCES[kind], self.source(frame, pid), frame)
+        if kind == MODULE_TOKEN:
+            found = self.find(frame, pid)
+            return found.file if found is not None and found.file else UNKNOWN_FILE
         return self.data(frame, pid) or b"%#x" % frame
 
     def _stack_text(self, token: bytes) -> bytes:

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from probelang.artifact.code import Call
-from probelang.artifact.stacks import DATA_TOKEN, MOST_FRAMES, NAME_TOKEN
+from probelang.artifact.stacks import (
+    DATA_TOKEN,
+    LINE_TOKEN,
+    MODULE_TOKEN,
+    MOST_FRAMES,
+    NAME_TOKEN,
+    PLACE_TOKEN,
+    SOURCE_TOKEN,
+)
 from probelang.llvm.builder import Operand, Value
 from probelang.llvm.calls.identity import function_returned, pid
 from probelang.llvm.calls.lowering import Lowering, Result, Values, number, text
@@ -98,5 +106,9 @@ LOWERINGS: Mapping[tuple[str, int], Lowering] = {
     ("print_ubacktrace_fileline", 0): print_backtrace,
     ("usymname", 1): symbol(NAME_TOKEN),
     ("usymdata", 1): symbol(DATA_TOKEN),
+    ("umodname", 1): symbol(MODULE_TOKEN),
+    ("usymfile", 1): symbol(SOURCE_TOKEN),
+    ("usymline", 1): symbol(LINE_TOKEN),
+    ("usymfileline", 1): symbol(PLACE_TOKEN),
     ("caller", 1): symbol(NAME_TOKEN),
 }

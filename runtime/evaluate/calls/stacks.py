@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 from probelang.artifact.stacks import MOST_FRAMES
 from probelang.runtime.evaluate.frame import Run
 from probelang.runtime.evaluate.services import Symbols
-from probelang.runtime.output.stack import MASK, hex_stack
+from probelang.runtime.output.stack import MASK, UNKNOWN_FILE, SourcePart, hex_stack, source_text
 from probelang.runtime.store import Value
 
 Style: TypeAlias = Literal["full", "lines", "names"]
-_UNKNOWN = b"<unknown>"
 
 
 def _symbols(run: Run) -> Symbols:
@@ -46,22 +44,11 @@ def _data(run: Run, address: int) -> bytes:
 
 
 def _module(run: Run, address: int) -> bytes:
-    return _symbols(run).module(address, _own_pid(run)) or _UNKNOWN
+    return _symbols(run).module(address, _own_pid(run)) or UNKNOWN_FILE
 
 
-def _file(run: Run, address: int) -> bytes:
-    found = _symbols(run).source(address, _own_pid(run))
-    return found[0] if found else _hex(address)
-
-
-def _line(run: Run, address: int) -> bytes:
-    found = _symbols(run).source(address, _own_pid(run))
-    return b"%d" % found[1] if found else _hex(address)
-
-
-def _file_line(run: Run, address: int) -> bytes:
-    found = _symbols(run).source(address, _own_pid(run))
-    return b"%s:%d" % (os.path.basename(found[0]), found[1]) if found else _hex(address)
+def _source(part: SourcePart) -> Callable[[Run, int], bytes]:
+    return lambda run, address: source_text(part, _symbols(run).source(address, _own_pid(run)), address)
 
 
 def _hex(address: int) -> bytes:
@@ -94,9 +81,9 @@ _OF_NUMBER: Mapping[str, Callable[[Run, int], Value | None]] = {
     "usymname": _name,
     "usymdata": _data,
     "umodname": _module,
-    "usymfile": _file,
-    "usymline": _line,
-    "usymfileline": _file_line,
+    "usymfile": _source("file"),
+    "usymline": _source("line"),
+    "usymfileline": _source("place"),
     "ustack": ustack,
     "ucallers": ucallers,
 }
