@@ -41,9 +41,9 @@ from probelang.dwarf.types import Types
 from probelang.runtime.evaluate.context import MemoryFault, SessionContext
 from probelang.runtime.evaluate.evaluator import Evaluator
 from probelang.runtime.evaluate.frame import SoftError
-from probelang.runtime.evaluate.services import Services
 from probelang.runtime.memorystore import MemoryStore
 from probelang.runtime.output.sink import Sink
+from probelang.runtime.services import SessionServices
 from probelang.target.build import number
 from probelang.target.location import InMemory
 from probelang.target.members import member
@@ -112,7 +112,7 @@ def evaluate(expr: Expr, hit: Hit, locals_: int = 64, string_size: int = 1024) -
     printed = _Text()
     limits = Limits(string_size=string_size)
     places = (Place("x", 1, 1, "->"),)
-    services = cast(Services, None)  # nothing asks for them
+    services = SessionServices(cast(Sink, printed), 0)
     evaluator = Evaluator((), (), (), places, limits, MemoryStore((), 10), cast(Sink, printed), services)
     kind = "s" if type_of(expr) is Type.STRING else "d"
     body = Block((Evaluate(Print((Piece(kind),), (expr,), 0)),))
