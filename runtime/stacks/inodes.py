@@ -182,7 +182,11 @@ class InodeReader:
             unmap_page(address)
 
     def opened(self, fd: int) -> int:
-        """Of an open file itself."""
+        """Of an open file itself; 0 of what is none: behind the table of open files the program would read anything."""
+        try:
+            os.fstat(fd)
+        except OSError:
+            return 0
         return self._ask(self._programs[1], fd)
 
     def _ask(self, program: int, argument: int) -> int:
