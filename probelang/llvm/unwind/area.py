@@ -74,13 +74,15 @@ def _by_iterator(e: Emitter, address: Value, area: Area) -> None:
     iterator = e.alloca(8)
     task = e.helper_pointer(TASK_BTF)
     status = e.assign(f"call i32 @bpf_iter_task_vma_new(ptr {iterator}, ptr {task}, i64 {address})")
-    failed = e.fresh("over")
-    some = e.fresh("some")
+    failed, some, nothing = e.fresh("over"), e.fresh("some"), e.fresh("nothing")
     with e.when(e.truth(Value(e.assign(f"zext i32 {status} to i64")))):
         e.set(area.state, BUSY)
     found = Pointer(e.assign(f"call ptr @bpf_iter_task_vma_next(ptr {iterator})"))
-    e.branch_if(e.is_null(found), failed, some)
-    e.start(some)
+    e.branch_if(e.is_null(found), nothing, some)
+    e.start(nothing)
+    e.set(area.state, BUSY)
+    e.branch(failed)
+    e.start_aside(some)
     _read(e, found, address, area)
     e.start(failed)
     e.put(f"call void @bpf_iter_task_vma_destroy(ptr {iterator})")
@@ -109,7 +111,8 @@ def _write_callback(e: Emitter) -> str:
 
 
 def _read(e: Emitter, found: Pointer, address: Value | None, area: Area) -> None:
-    """`address`: to be compared with the area's start, because the iterator goes on to a later one."""
+    """`address`: to be compared with the area's start, because the iterator goes on to a later one: where there is none, and also
+    past one that a writer has locked, as fork does with all of them (lock_next_vma in mm/mmap_lock.c). The tree tells which."""
     out = e.fresh("apart")
 
     def only_if_code(flags: Value) -> None:
@@ -119,9 +122,12 @@ def _read(e: Emitter, found: Pointer, address: Value | None, area: Area) -> None
 
     start = member(e, found, "vm_area_struct.vm_start")
     if address is not None:
-        around = e.fresh("around")
-        e.branch_if(e.compare("ugt", start, address), out, around)
-        e.start(around)
+        around, later = e.fresh("around"), e.fresh("later")
+        e.branch_if(e.compare("ugt", start, address), later, around)
+        e.start(later)
+        e.set(area.state, BUSY)
+        e.branch(out)
+        e.start_aside(around)
     only_if_code(member(e, found, "vm_area_struct.vm_flags"))
     e.set(area.start, start)
     e.set(area.end, member(e, found, "vm_area_struct.vm_end"))

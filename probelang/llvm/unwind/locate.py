@@ -1,6 +1,6 @@
 """An address of the current process as a frame: which file's code it is, and where in that file.
 
-    locate.emit(e, address)  ->  0                        no file's code (anonymous memory, or no memory at all)
+    locate.emit(e, address)  ->  0                        no file's code, but memory
                                  file << 48 | offset      see `probelang.artifact.stacks`; the vdso is such a file
                                  UNDECIDED (all ones)     it cannot be told now
 
