@@ -9,12 +9,13 @@ object tells it as well.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import TypeAlias, cast
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from probelang.artifact import code
 from probelang.artifact.code import Type, Variable
 from probelang.artifact.manifest import Manifest, UserStorage
+from probelang.artifact.walk import walk
 
 STACK_CALLS = frozenset({"ubacktrace", "callers"})
 """Builtins whose value is a stack."""
@@ -76,24 +77,13 @@ def _bodies(manifest: Manifest) -> list[tuple[Owner, object]]:
     return [*handlers, *((("function", i), f.body) for i, f in enumerate(manifest.functions))]
 
 
-def _walk(root: object) -> Iterator[object]:
-    todo = [root]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, tuple):
-            todo.extend(cast("tuple[object, ...]", item))
-        elif is_dataclass(item) and not isinstance(item, type):
-            yield item
-            todo.extend(getattr(item, field.name) for field in fields(item))
-
-
 def _holders(bodies: Sequence[tuple[Owner, object]]) -> set[Holder]:
     """What may hold a stack: the least set that the program's assignments keep."""
     holders: set[Holder] = set()
     while True:
         before = len(holders)
         for owner, body in bodies:
-            for node in _walk(body):
+            for node in walk(body):
                 holders.update(_passed(node, owner, holders))
         if len(holders) == before:
             return holders
@@ -162,7 +152,7 @@ def _key_names(bodies: Sequence[tuple[Owner, object]], manifest: Manifest) -> di
     """What the parts of keys are called: by the first insertion that says it."""
     names: dict[tuple[int, int], str] = {}
     for owner, body in bodies:
-        for node in _walk(body):
+        for node in walk(body):
             if isinstance(node, code.Assign | code.Step | code.Accumulate) and isinstance(
                 node.target, code.Element
             ):

@@ -13,6 +13,7 @@ from typing import TypeAlias, cast
 
 from probelang.artifact import code
 from probelang.artifact.code import Expr, Function, Handler
+from probelang.artifact.walk import walk
 
 Parts: TypeAlias = tuple[object, ...]
 Node: TypeAlias = object  # any dataclass of `probelang.artifact.code`
@@ -48,18 +49,6 @@ EFFECTS = frozenset(
         "session_keep",
     ]
 )
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """The node and everything inside it."""
-    todo: list[object] = [node]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, tuple):
-            todo.extend(cast(Parts, item))
-        elif is_dataclass(item) and not isinstance(item, type):
-            yield item
-            todo.extend(getattr(item, field.name) for field in fields(item))
 
 
 def reached(node: Node, functions: Sequence[Function]) -> Iterator[Node]:

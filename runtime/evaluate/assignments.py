@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from probelang.artifact import code
 from probelang.artifact.code import Type
-from probelang.runtime.evaluate.analysis import is_pure, reads_inside_functions, same_value, walk
+from probelang.artifact.walk import walk
+from probelang.runtime.evaluate.analysis import is_pure, reads_inside_functions, same_value
 from probelang.runtime.evaluate.arithmetic import BINARY, as_long, wrap
 from probelang.runtime.evaluate.frame import Environment, Frame, SoftError, ValueCode
 from probelang.runtime.store import ArrayOverflow, Value

@@ -5,13 +5,10 @@ makes_tokens(manifest)      ->  True of `probe P { seen[ubacktrace()]++ }`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass
-from typing import cast
-
 from probelang.artifact.code import Call
 from probelang.artifact.manifest import Manifest
 from probelang.artifact.stackkeys import STACK_CALLS
+from probelang.artifact.walk import walk
 
 NAME_CALLS = frozenset(("caller", "usymname", "usymdata", "umodname", "usymfile", "usymline", "usymfileline"))
 """Builtins of the kernel half whose value stands for what is at a place; of those in STACK_CALLS it stands for a stack."""
@@ -30,16 +27,4 @@ def names_functions(manifest: Manifest) -> bool:
 def _called(manifest: Manifest) -> frozenset[str]:
     """Names of the builtins that the script calls."""
     handlers = tuple(part for probe in manifest.probes for part in (probe.before, probe.handler))
-    return frozenset(_calls((handlers, manifest.functions)))
-
-
-def _calls(root: object) -> Iterator[str]:
-    todo = [root]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, tuple):
-            todo.extend(cast("Sequence[object]", item))
-        elif is_dataclass(item) and not isinstance(item, type):
-            if isinstance(item, Call):
-                yield item.name
-            todo.extend(getattr(item, field.name) for field in fields(item))
+    return frozenset(node.name for node in walk((handlers, manifest.functions)) if isinstance(node, Call))
