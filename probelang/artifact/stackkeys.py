@@ -70,9 +70,10 @@ def _has_sum(manifest: Manifest, number: int, variable: Variable) -> bool:
 
 def _bodies(manifest: Manifest) -> list[tuple[Owner, object]]:
     handlers = [
-        (("probe", i), (p.handler.armed, p.handler.when, p.handler.body))
+        ((kind, i), (handler.armed, handler.when, handler.body))
         for i, p in enumerate(manifest.probes)
-        if p.handler is not None
+        for kind, handler in (("before", p.before), ("probe", p.handler))
+        if handler is not None
     ]
     return [*handlers, *((("function", i), f.body) for i, f in enumerate(manifest.functions))]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from probelang.artifact.stackkeys import StackArray, stack_arrays
@@ -68,6 +71,14 @@ def test_stacks_are_followed(script: str) -> None:
 )
 def test_what_is_no_stack_or_no_number(script: str) -> None:
     assert keys(script) == []
+
+
+def test_a_stack_that_is_kept_from_the_entry_is_followed(tmp_path: Path) -> None:
+    source, program = tmp_path / "x.c", tmp_path / "x"
+    source.write_text("int main(void) { return 0; }")
+    subprocess.run(["gcc", "-O1", "-o", program, source], check=True)
+    point = f'process("{program}").function("main").return'
+    assert keys(f"global a probe {point} {{ a[@entry(ubacktrace())]++ }}")[0] == ("a", (0,))
 
 
 def test_the_parts_of_a_key_are_called_as_where_they_are_inserted() -> None:
