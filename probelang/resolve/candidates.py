@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from probelang.artifact.points import Site
 from probelang.diag import CompileWarning
@@ -22,8 +24,10 @@ from probelang.options import Backend
 from probelang.resolved import SiteDetail
 from probelang.sites import Refusal, find_boundary, judge, judge_return, switches_stacks
 from probelang.sites.instructions import Instructions
-from probelang.sites.returns import Returns, is_stub
 from probelang.source import Span
+
+if TYPE_CHECKING:
+    from probelang.sites.returns import Returns
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +141,23 @@ class _Exits:
 
     def __init__(self, file: FileTarget) -> None:
         self._binary = file.binary
-        self._returns = Returns(file.binary)
         self._has_way_back = file.backend == "ptrace"
         self._is_harmful = forbids_hooks(file.binary)
         self._is_harmful_outside = file.program is not None and forbids_hooks(file.program)
 
+    @cached_property
+    def _returns(self) -> Returns:
+        from probelang.sites.returns import Returns
+
+        return Returns(self._binary)
+
     def of(self, function: Function) -> tuple[Refusal | None, tuple[int, ...]]:
         """The offsets of the instructions that return; none where the return may be hooked."""
-        if not (self._is_harmful or self._is_harmful_outside) or is_stub(self._binary, function.address):
+        if not (self._is_harmful or self._is_harmful_outside):
+            return None, ()
+        from probelang.sites.returns import is_stub
+
+        if is_stub(self._binary, function.address):
             return None, ()
         found = self._returns.of(function.address)
         if self._has_way_back and found.refusal is not None:

@@ -24,7 +24,6 @@ from probelang.resolve.families import component_text
 from probelang.resolve.patterns import Place, parse_place
 from probelang.resolved import SiteDetail
 from probelang.sites import enclosing_function, find_boundary
-from probelang.sites.returns import calls_through_pointer
 from probelang.source import Span
 
 if TYPE_CHECKING:
@@ -69,6 +68,8 @@ def _callbacks(file: FileTarget, sites: Sites, span: Span) -> tuple[CompileWarni
     binary = file.binary
     if file.backend != "kernel" or binary.kind != "library" or file.program is not None:
         return ()
+    from probelang.sites.returns import calls_through_pointer
+
     hooked = (site for site in sites.sites if not site.returns)
     return tuple(
         target.ExceptionsPass(span=span, path=binary.path, function=site.function)

@@ -1,6 +1,8 @@
 """The stack of the process and its symbols. Names only the runtime has: here they are tokens (`probelang.artifact.stacks`).
 
 ubacktrace()  ->  "\x1bS" and the number of an entry of the map `stacks`        usymname(a)  ->  "\x1bF" and the frame of `a`
+
+What walks (`probelang.llvm.unwind`) is imported by scripts that ask for it only.
 """
 
 from __future__ import annotations
@@ -23,15 +25,15 @@ from probelang.llvm.calls.lowering import Lowering, Result, Values, number, text
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.prints import send_call
 from probelang.llvm.text import stack
-from probelang.llvm.unwind.keeping import keep
-from probelang.llvm.unwind.state import ADDRESSES
-from probelang.llvm.unwind.tokens import name_token, stack_token
-from probelang.llvm.unwind.walk import walk_stack
 from probelang.llvm.values import StrVal
 
 
 def token(e: Emitter, most: Operand = MOST_FRAMES, unseen: Operand = 0, callers: bool = False) -> StrVal:
     """The current stack, kept."""
+    from probelang.llvm.unwind.keeping import keep
+    from probelang.llvm.unwind.tokens import stack_token
+    from probelang.llvm.unwind.walk import walk_stack
+
     kept = e.cell()
     with e.temporaries():
         e.set(kept, keep(e, walk_stack(e, most, unseen, callers)))
@@ -57,6 +59,9 @@ def nearest(e: Emitter, values: Values, call: Call) -> Result:
 
 def addresses(e: Emitter, values: Values, call: Call) -> Result:
     """As many as fit a string."""
+    from probelang.llvm.unwind.state import ADDRESSES
+    from probelang.llvm.unwind.walk import walk_stack
+
     most, result = frames_wanted(e, number(values, 0)), e.buffer()
     walk = walk_stack(e, most)
     place = walk.place + ADDRESSES
@@ -66,6 +71,8 @@ def addresses(e: Emitter, values: Values, call: Call) -> Result:
 
 
 def address(e: Emitter, values: Values, call: Call) -> Result:
+    from probelang.llvm.unwind.walk import walk_stack
+
     wanted, found = e.cell(number(values, 0)), e.cell(0)
     with e.temporaries():
         walk = walk_stack(e, frames_wanted(e, e.add(e.get(wanted), 1)))
@@ -90,6 +97,8 @@ def process(e: Emitter, call: Call) -> Value:
 
 def symbol(kind: bytes) -> Lowering:
     def lower(e: Emitter, values: Values, call: Call) -> Result:
+        from probelang.llvm.unwind.tokens import name_token
+
         return name_token(e, kind, number(values, 0))
 
     return lower
