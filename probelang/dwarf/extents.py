@@ -8,15 +8,11 @@ symbols tell. Sources: LSB Core 10.6 (.eh_frame, .eh_frame_hdr).
 
 from __future__ import annotations
 
-import struct
 from bisect import bisect_right
 
 from probelang.dwarf.binary import Binary
-from probelang.dwarf.frameentries import Cie, Table, code_range, eh_frame, record_at
+from probelang.dwarf.frameentries import ROW, Cie, Table, code_range, eh_frame, record_at, sorted_entries
 from probelang.dwarf.image import BinaryError
-
-HEADER = bytes((1, 0x1B, 0x03, 0x3B))
-"""Version, then encodings: pc-relative sdata4, udata4, data-relative sdata4; every linker writes these."""
 
 
 class Extents:
@@ -53,18 +49,15 @@ class Extents:
 
 def _rows(binary: Binary) -> tuple[Table | None, list[tuple[int, int]]]:
     """Of `.eh_frame_hdr`, ascending: where code begins, and the position of its entry."""
-    section = binary.image.section(".eh_frame_hdr")
+    image = binary.image
     try:
-        table = eh_frame(binary.image)
+        table, header = eh_frame(image), sorted_entries(image)
     except BinaryError:
-        table = None
-    if section is None or table is None:
         return None, []
-    data = binary.image.contents(section)
-    if len(data) < 12 or data[:4] != HEADER:
+    if table is None or header is None:
         return None, []
-    (count,) = struct.unpack_from("<I", data, 8)
-    pairs = struct.iter_unpack("<ii", data[12 : 12 + min(count * 8, (len(data) - 12) & ~7)])
-    shift = section.address - table.address + table.start
-    rows = [(section.address + start, entry + shift) for start, entry in pairs]
+    base, first, count = header
+    shift = base - table.address + table.start
+    pairs = ROW.iter_unpack(image.data[first : first + count * ROW.size])
+    rows = [(base + start, entry + shift) for start, entry in pairs]
     return table, [row for row in rows if table.start <= row[1] < table.end]

@@ -17,6 +17,10 @@ from probelang.dwarf.cfi import BadInstruction
 from probelang.dwarf.image import SHT_NOBITS, Bytes, Image, corrupt
 from probelang.dwarf.leb import signed, unsigned
 
+HEADER = bytes((1, 0x1B, 0x03, 0x3B))
+"""Of `.eh_frame_hdr`: version, then encodings: pc-relative sdata4, udata4, data-relative sdata4; every linker writes these."""
+ROW = struct.Struct("<ii")
+"""Of its table: where code begins, and its entry, both counted from the section."""
 # how pointers are encoded (LSB Core 10.5.1)
 PE_OMIT, PE_INDIRECT = 0xFF, 0x80
 PE_ULEB, PE_SLEB = 0x01, 0x09
@@ -70,6 +74,23 @@ def eh_frame(image: Image) -> Table | None:
     if end > len(image.data):
         raise corrupt(image.path, "section `.eh_frame`", "lies beyond the end of the file")
     return Table(image.path, ".eh_frame", image.data, section.offset, end, section.address, True)
+
+
+def sorted_entries(image: Image) -> tuple[int, int, int] | None:
+    """Of `.eh_frame_hdr`: its address, where its rows begin in the file, how many there are. None where it has no such table. Raises
+    BinaryError."""
+    section = image.section(".eh_frame_hdr")
+    if section is None or section.type == SHT_NOBITS or section.size < 12:
+        return None
+    if section.offset + section.size > len(image.data):
+        raise corrupt(image.path, "section `.eh_frame_hdr`", "lies beyond the end of the file")
+    head = image.data[section.offset : section.offset + 12]
+    if head[:4] != HEADER:
+        return None
+    (count,) = struct.unpack_from("<I", head, 8)
+    if 12 + count * ROW.size > section.size:
+        raise corrupt(image.path, "section `.eh_frame_hdr`", f"has no room for its {count} rows")
+    return section.address, section.offset + 12, count
 
 
 def record_at(table: Table, position: int) -> tuple[Record | None, int]:

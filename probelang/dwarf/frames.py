@@ -10,7 +10,6 @@ sorted once. Sources: DWARF 5, section 6.4; LSB Core 10.6 (.eh_frame, .eh_frame_
 
 from __future__ import annotations
 
-import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,8 +32,18 @@ from probelang.dwarf.cfi import (
     ValueExpression,
     ValueOffset,
 )
-from probelang.dwarf.frameentries import Cie, Record, Table, code_range, eh_frame, pointer_at, record_at
-from probelang.dwarf.image import SHT_NOBITS, Image, corrupt
+from probelang.dwarf.frameentries import (
+    ROW,
+    Cie,
+    Record,
+    Table,
+    code_range,
+    eh_frame,
+    pointer_at,
+    record_at,
+    sorted_entries,
+)
+from probelang.dwarf.image import corrupt
 from probelang.dwarf.leb import unsigned
 
 if TYPE_CHECKING:
@@ -44,10 +53,6 @@ __all__ = [
     "AtExpression", "AtOffset", "Cfa", "CfaExpression", "CfaRegister", "Frame", "InRegister", "Rule", "SameValue",
     "Undefined", "ValueExpression", "ValueOffset", "frame_at",
 ]  # fmt: skip
-
-HEADER = bytes((1, 0x1B, 0x03, 0x3B))
-"""Version, then encodings: pc-relative sdata4, udata4, data-relative sdata4; every linker writes these."""
-_ROW = struct.Struct("<ii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def frame_at(binary: Binary, debug: Debug | None, address: int) -> Frame | None:
     table = eh_frame(binary.image)
     found = None
     if table is not None:
-        header = _sorted_entries(binary.image)
+        header = sorted_entries(binary.image)
         found = _look_up(table, header, address) if header is not None else _index(debug, table).at(address)
     if found is None and debug is not None:
         debug_frame = _debug_frame(debug)
@@ -123,34 +128,18 @@ def _debug_frame(debug: Debug) -> Table | None:
     )
 
 
-def _sorted_entries(image: Image) -> tuple[int, int, int] | None:
-    """Of `.eh_frame_hdr`: its address, where its rows begin in the file, how many there are. None where it has no such table."""
-    section = image.section(".eh_frame_hdr")
-    if section is None or section.type == SHT_NOBITS or section.size < 12:
-        return None
-    if section.offset + section.size > len(image.data):
-        raise corrupt(image.path, "section `.eh_frame_hdr`", "lies beyond the end of the file")
-    head = image.data[section.offset : section.offset + 12]
-    if head[:4] != HEADER:
-        return None
-    (count,) = struct.unpack_from("<I", head, 8)
-    if 12 + count * _ROW.size > section.size:
-        raise corrupt(image.path, "section `.eh_frame_hdr`", f"has no room for its {count} rows")
-    return section.address, section.offset + 12, count
-
-
 def _look_up(table: Table, header: tuple[int, int, int], address: int) -> Frame | None:
     base, rows, count = header
     low, high = 0, count
     while low < high:
         middle = (low + high) // 2
-        if base + _ROW.unpack_from(table.data, rows + middle * _ROW.size)[0] <= address:
+        if base + ROW.unpack_from(table.data, rows + middle * ROW.size)[0] <= address:
             low = middle + 1
         else:
             high = middle
     if low == 0:
         return None
-    entry = base + _ROW.unpack_from(table.data, rows + (low - 1) * _ROW.size)[1]
+    entry = base + ROW.unpack_from(table.data, rows + (low - 1) * ROW.size)[1]
     position = entry - table.address + table.start
     if not table.start <= position < table.end:
         raise corrupt(
