@@ -2,28 +2,22 @@
 
     emit(e, address)  ->  as `llvm.unwind.locate`: file << 48 | offset, 0, or UNDECIDED; 20 ns where it is known already
 
-`mm->mm_lock_seq` counts what changes a memory map, twice for each change: while the same even number is there, what was found
-after it was read still holds (include/linux/mmap_lock.h). A memory map is named by its process, by when that has started, and how
-many programs it has begun: addresses and process ids are used again.
+What was found holds as long as its seal does (`llvm.unwind.seal`).
 
-The cache is an array of two words a row: a hash of all that with what was found mixed in, and what was found. Threads write rows
+The cache is an array of two words a row: the seal with what was found mixed in, and what was found. Threads write rows
 without a lock: of a row that two have written the words do not fit each other, and it is not taken.
 """
 
 from __future__ import annotations
 
 from probelang.llvm.builder import Pointer, Value
-from probelang.llvm.callers.mixing import mix
 from probelang.llvm.emitter import Emitter
-from probelang.llvm.helper_ids import TASK_BTF
 from probelang.llvm.unwind import locate
-from probelang.llvm.unwind.typed import follow, member
+from probelang.llvm.unwind.seal import seal
 
 ROWS_LOG = 13
 ROW_LOG = 4
 SECTION = ".bss.located"
-SEQUENCE = "btf?:mm_struct.mm_lock_seq.sequence"
-"""Kernels up to 6.12 have a counter of that name that says less, a plain number; others have none."""
 
 
 def emit(e: Emitter, address: Value) -> Value:
@@ -35,20 +29,8 @@ def emit(e: Emitter, address: Value) -> Value:
 def _located(r: Emitter, parameters: list[Value]) -> None:
     (address,) = parameters
     r.module.data("located_rows", SECTION, 1 << ROWS_LOG + ROW_LOG)
-    task = r.helper_pointer(TASK_BTF)
-    memory, there = follow(r, task, "task_struct.mm"), r.fresh("memory")
     plain = r.fresh("plain")
-    offset = r.constant(SEQUENCE)
-    counted = r.fresh("counted")
-    r.branch_if(r.truth(offset), counted, plain)  # the verifier knows the constant, and drops one side
-    r.start(counted)
-    r.branch_if(r.is_null(memory), plain, there)
-    r.start(there)
-    sequence = r.load(r.offset(memory, offset), 32)
-    steady = r.fresh("steady")
-    r.branch_if(r.truth(r.bits_and(sequence, 1)), plain, steady)
-    r.start(steady)
-    tag = _tag(r, address, task, sequence)
+    tag = seal(r, address, plain)
     row = r.offset(Pointer("@located_rows"), _place(r, tag))
     found = r.load(r.offset(row, 8))
     with r.when(r.compare("eq", r.bits_xor(r.load(row), found), tag)):
@@ -60,23 +42,6 @@ def _located(r: Emitter, parameters: list[Value]) -> None:
     r.ret(answer)
     r.start_aside(plain)
     r.ret(locate.emit(r, address))
-
-
-def _tag(r: Emitter, address: Value, task: Pointer, sequence: Value) -> Value:
-    """Never 0, which an empty row has."""
-    leader, none, some = follow(r, task, "task_struct.group_leader"), r.fresh("none"), r.fresh("some")
-    r.branch_if(r.is_null(leader), none, some)
-    r.start(none)
-    r.ret(locate.UNDECIDED)
-    r.start(some)
-    started = member(r, leader, "task_struct.start_time")
-    programs = member(r, task, "task_struct.self_exec_id", 32)
-    words = (
-        address,
-        r.bits_xor(started, r.shift_left(member(r, task, "task_struct.tgid", 32), 32)),
-        r.bits_or(r.shift_left(programs, 32), sequence),
-    )
-    return mix(r, words)
 
 
 def _place(r: Emitter, tag: Value) -> Value:

@@ -20,7 +20,6 @@ from probelang.artifact.stacks import FILE_SHIFT, MOST_FRAMES, OFFSET_MASK
 from probelang.diag import InternalError
 from probelang.llvm.builder import Bit, Label, Operand, Pointer, Value
 from probelang.llvm.callers import hooks
-from probelang.llvm.callers.mixing import mix
 from probelang.llvm.callers.predicate import Answer
 from probelang.llvm.callers.ranges import inside
 from probelang.llvm.callers.site import chosen
@@ -28,6 +27,7 @@ from probelang.llvm.calls.lowering import Result, Values, known, number
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.frame import REGISTERS
 from probelang.llvm.helper_ids import KTIME, TASK_BTF
+from probelang.llvm.mixing import mix
 from probelang.llvm.unwind import locate
 from probelang.llvm.unwind.state import WALK_BYTES, frame_place
 from probelang.llvm.unwind.typed import member

@@ -12,12 +12,11 @@ from __future__ import annotations
 from probelang.llvm.builder import Bit, Label, Pointer, Value
 from probelang.llvm.emitter import Emitter
 from probelang.llvm.helper_ids import TASK_BTF
+from probelang.llvm.mixing import mix
 from probelang.llvm.unwind.typed import follow, member
 
 SEQUENCE = "btf?:mm_struct.mm_lock_seq.sequence"
 """Kernels up to 6.12 have a counter of that name that says less, a plain number; others have none."""
-_MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-_SEED = 0x2545F4914F6CDD1D
 
 
 def seal(e: Emitter, word: Value, out: Label) -> Value:
@@ -32,12 +31,7 @@ def seal(e: Emitter, word: Value, out: Label) -> Value:
     started = member(e, leader, "task_struct.start_time")
     process = e.shift_left(member(e, task, "task_struct.tgid", 32), 32)
     programs = e.shift_left(member(e, task, "task_struct.self_exec_id", 32), 32)
-    mixed: Value = Value(str(_SEED))
-    words = (word, e.bits_xor(started, process), e.bits_or(programs, sequence))
-    for part, multiplier in zip(words, _MULTIPLIERS, strict=True):
-        mixed = e.mul(e.bits_xor(mixed, part), multiplier)
-        mixed = e.bits_xor(mixed, e.shift_right(mixed, 31))
-    return e.bits_or(mixed, 1)
+    return mix(e, (word, e.bits_xor(started, process), e.bits_or(programs, sequence)))
 
 
 def _there(e: Emitter, pointer: Pointer, out: Label) -> Pointer:
